@@ -1,0 +1,221 @@
+//! A `Linear` that rotates its input: the side to train with.
+
+use burn::module::{
+    Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
+    Param,
+};
+use burn::nn::Linear;
+use burn::tensor::module::linear;
+use burn::tensor::{Device, Tensor};
+
+use crate::adapter::GoftAdapter;
+use crate::error::Error;
+use crate::goft::Goft;
+use crate::module::GoftModule;
+
+/// A drop-in for burn's [`Linear`] that applies a GOFT adapter to its input.
+///
+/// With the activations `x [.., d_input]` as rows,
+#[cfg_attr(
+    doc,
+    doc = r#"$$y = (x\,R\,\mathrm{diag}(s_{in}))\,W\,\mathrm{diag}(s_{out}) + b$$"#
+)]
+#[cfg_attr(not(doc), doc = "`y = (x R diag(s_in)) W diag(s_out) + b`")]
+/// which is the layer that the weight side gives, computed without an effective weight: `W` stays as it was loaded, untracked
+/// and, if it is quantized, packed; in the backward pass no `d_input x d_output` gradient is formed.
+///
+/// It is the same to everything around it: parameter paths, records, PyTorch checkpoints and display are those of `Linear`, and
+/// an adapter is attached, saved, loaded and merged by the calls of [`GoftModule`], on this layer alone or on the model that
+/// holds it. A file trained on one side loads on the other.
+///
+/// Source: Ma et al. 2024, [arXiv 2404.04316](https://arxiv.org/abs/2404.04316), Section 4; the input side is Qiu et al. 2025,
+/// [arXiv 2506.19847](https://arxiv.org/abs/2506.19847), Section 4, there for OFT.
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::{nn::LinearConfig, tensor::{Device, Distribution, Tensor}};
+/// use burn_goft::{Goft, GoftLinear};
+///
+/// let device = Device::flex();
+/// let linear = LinearConfig::new(6, 4).init(&device);
+/// let layer = GoftLinear::from_linear(linear, &Goft::quasi().with_init_std(0.1))?;
+///
+/// let x = Tensor::<2>::random([5, 6], Distribution::Normal(0.0, 1.0), &device);
+/// let y = layer.forward(x.clone());
+/// let merged = layer.merge()?; // a plain `Linear`
+/// let error = (merged.forward(x) - y).abs().max().into_scalar::<f32>();
+/// assert!(error < 1e-5);
+/// # }
+/// # Ok::<(), burn_goft::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct GoftLinear {
+    inner: Linear,
+}
+
+impl From<Linear> for GoftLinear {
+    /// Without an adapter until [`attach`](GoftLinear::attach) or [`apply_goft`](GoftModule::apply_goft) on the whole model.
+    fn from(inner: Linear) -> Self {
+        Self { inner }
+    }
+}
+
+impl GoftLinear {
+    /// Wraps a layer and attaches an adapter.
+    ///
+    /// # Errors
+    ///
+    /// As [`attach`](Self::attach).
+    pub fn from_linear(linear: Linear, goft: &Goft) -> Result<Self, Error> {
+        Self::from(linear).attach(goft)
+    }
+
+    /// Attaches an adapter, replacing any GOFT adapter there is, and freezes weight and bias. The settings' target patterns are
+    /// those of this layer: `weight`, or none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`apply_goft`](GoftModule::apply_goft).
+    pub fn attach(self, goft: &Goft) -> Result<Self, Error> {
+        self.detach().apply_goft(goft.clone())
+    }
+
+    /// The layer without its adapter, as before it was attached.
+    pub fn detach(mut self) -> Self {
+        // `consume` hands out the base and leaves the adapter behind; mapper and training state travel in `mapper`.
+        let (id, base, mapper) = self.inner.weight.consume();
+        self.inner.weight = Param::from_mapped_value(id, base, mapper);
+        self
+    }
+
+    /// The adapter, if one is attached.
+    pub fn adapter(&self) -> Option<&GoftAdapter> {
+        self.inner.weight.reparameterization()
+    }
+
+    /// The frozen weight `W [d_input, d_output]`, as loaded.
+    pub fn weight(&self) -> Tensor<2> {
+        self.inner.weight.base()
+    }
+
+    /// The bias `[d_output]`.
+    pub fn bias(&self) -> Option<Tensor<1>> {
+        self.inner.bias.as_ref().map(Param::val)
+    }
+
+    /// Applies the layer.
+    ///
+    /// # Shapes
+    ///
+    /// - `input`: `[.., d_input]`
+    /// - returns: `[.., d_output]`
+    ///
+    /// # Numerical behavior
+    ///
+    /// The rotation computes at least in f32 and returns the dtype of `input`; the product is that of `Linear`.
+    ///
+    /// # Panics
+    ///
+    /// If the last axis of `input` is not `d_input`.
+    pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        let weight = self.inner.weight.base();
+        let adapter = self.adapter().filter(|adapter| adapter.is_enabled());
+        let Some(adapter) = adapter else {
+            return linear(input, weight, self.bias());
+        };
+        let rotated = adapter.rotate_input(input);
+        if adapter.norm_scale() != crate::NormScale::Neuron {
+            return linear(rotated, weight, self.bias());
+        }
+        // The neuron scale comes before the bias.
+        let output = adapter.scale_output(linear(rotated, weight, None));
+        match self.bias() {
+            Some(bias) => output + bias.unsqueeze(),
+            None => output,
+        }
+    }
+
+    /// Folds the adapter into the weight: a plain `Linear` without overhead. (PEFT: `merge_and_unload`.)
+    ///
+    /// Without an adapter it is the layer that was wrapped. A packed weight becomes dense.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NonFinite`] if the merged weight would not be finite, [`Error::Disabled`] while the adapter is switched off.
+    pub fn merge(self) -> Result<Linear, Error> {
+        match self.adapter() {
+            Some(_) => Ok(self.merge_goft()?.inner),
+            None => Ok(self.inner),
+        }
+    }
+
+    /// Takes an adapter out of a merged layer and attaches it again; the inverse of [`merge`](Self::merge).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Singular`] if the adapter cannot be undone; see [`GoftAdapter::unmerge`].
+    ///
+    /// # Panics
+    ///
+    /// If the adapter is for another `d_input`.
+    pub fn unmerge(merged: Linear, adapter: &GoftAdapter) -> Result<Self, Error> {
+        let weight = adapter.unmerge(merged.weight.base().detach())?.weight;
+        let length = weight.shape().num_elements();
+        let given = crate::attach::Given {
+            adapters: [("weight".to_string(), adapter.clone())].into(),
+            values: [("weight".to_string(), weight.reshape([length]))].into(),
+        };
+        Ok(Self::from(merged).apply_reparameterization(given))
+    }
+}
+
+/// That of the wrapped `Linear`, under its name: to burn's stores and adapters this is a `Linear`.
+impl Module for GoftLinear {
+    fn collect_devices(&self, devices: Devices) -> Devices {
+        self.inner.collect_devices(devices)
+    }
+
+    fn fork(self, device: &Device) -> Self {
+        self.inner.fork(device).into()
+    }
+
+    fn to_device(self, device: &Device) -> Self {
+        self.inner.to_device(device).into()
+    }
+
+    fn train(self) -> Self {
+        self.inner.train().into()
+    }
+
+    fn valid(&self) -> Self {
+        self.inner.valid().into()
+    }
+
+    fn materialize(self) -> Self {
+        self.inner.materialize().into()
+    }
+
+    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        self.inner.visit(visitor);
+    }
+
+    fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
+        self.inner.map(mapper).into()
+    }
+}
+
+impl ModuleDisplayDefault for GoftLinear {
+    fn content(&self, content: Content) -> Option<Content> {
+        ModuleDisplay::custom_content(&self.inner, content)
+    }
+}
+
+impl ModuleDisplay for GoftLinear {}
+
+impl std::fmt::Display for GoftLinear {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.inner.fmt(f)
+    }
+}

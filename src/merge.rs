@@ -1,0 +1,137 @@
+//! Folding adapters into weights, and taking them out again.
+
+use burn::module::Module;
+use burn::tensor::{DType, Tensor, TensorData};
+
+use crate::adapter::{GoftAdapter, Unmerged, scale_axis};
+use crate::error::Error;
+use crate::goft::{Kind, NormScale};
+use crate::metrics::{Block, quasi_bounds};
+use crate::rotate::rotate_transpose;
+use crate::walk;
+
+/// See [`merge_goft`](crate::GoftModule::merge_goft).
+pub(crate) fn merge<M: Module>(model: M) -> Result<M, Error> {
+    check_mergeable(&model)?;
+    Ok(model.materialize())
+}
+
+fn check_mergeable<M: Module>(model: &M) -> Result<(), Error> {
+    let adapters = walk::adapters(model);
+    if adapters.is_empty() {
+        return Err(Error::NotAdapted { asked: "merge" });
+    }
+    if walk::any_switched_off(model) {
+        return Err(Error::Disabled { asked: "merge" });
+    }
+    // Paths first, then one weight at a time: a model's weights need not fit in memory twice.
+    for path in adapters.keys() {
+        let entries = walk::entries(model, |entry| entry.path == *path);
+        let base = entries
+            .into_iter()
+            .find_map(|entry| Some((entry.values?, entry.shape)));
+        let (values, shape) = base.expect("an adapter sits on a parameter");
+        let merged =
+            adapters[path].rotate_weight(values.without_autodiff().reshape([shape[0], shape[1]]));
+        let count = non_finite(merged);
+        if count > 0 {
+            return Err(Error::NonFinite {
+                path: path.clone(),
+                what: "the merged weight".into(),
+                count,
+                remedy: "the model is unchanged; load an adapter from before the training diverged",
+            });
+        }
+    }
+    Ok(())
+}
+
+fn non_finite(tensor: Tensor<2>) -> usize {
+    let finite = tensor.is_finite().into_data();
+    finite.iter::<bool>().filter(|finite| !finite).count()
+}
+
+/// See [`GoftAdapter::unmerge`].
+pub(crate) fn unmerge(adapter: &GoftAdapter, merged: Tensor<2>) -> Result<Unmerged, Error> {
+    let largest = largest_condition(merged.dtype());
+    let mut condition = 1.0;
+    let mut weight = merged;
+    let scale = match adapter.scale_parameter() {
+        Some(scale) => {
+            let (inverse, of_scale) = invert_scale(scale.val(), largest)?;
+            condition *= of_scale;
+            Some(inverse)
+        }
+        None => None,
+    };
+    // The neuron scale acted last and is undone first.
+    if let (Some(inverse), NormScale::Neuron) = (&scale, adapter.norm_scale()) {
+        weight = scale_axis(weight, inverse.clone(), 1);
+    }
+    let blocks = match adapter.kind() {
+        Kind::Strict => adapter.blocks().detach(),
+        Kind::Quasi => {
+            let (inverses, of_blocks) = invert_blocks(adapter.blocks().detach(), largest)?;
+            condition *= of_blocks;
+            inverses
+        }
+    };
+    weight = rotate_transpose(weight, blocks, 0);
+    if let (Some(inverse), NormScale::Input) = (scale, adapter.norm_scale()) {
+        weight = scale_axis(weight, inverse, 0);
+    }
+    Ok(Unmerged { weight, condition })
+}
+
+/// The inverses of all blocks, transposed, so that the transposed rotation by them undoes the rotation; and its condition.
+fn invert_blocks(blocks: Tensor<3>, largest: f64) -> Result<(Tensor<3>, f64), Error> {
+    let (device, dtype, shape) = (blocks.device(), blocks.dtype(), blocks.dims());
+    let condition = quasi_bounds(blocks.clone()).condition;
+    let entries: Vec<f64> = blocks.into_data().iter().collect();
+    let mut inverses = Vec::with_capacity(entries.len());
+    for (index, entries) in entries.chunks_exact(4).enumerate() {
+        let block = Block::from_rows(entries);
+        // Written so that a NaN is refused too.
+        if !(block.condition() <= largest) {
+            let condition = block.condition();
+            return Err(Error::Singular {
+                what: "block",
+                index,
+                condition,
+            });
+        }
+        inverses.extend(block.inverse_transpose());
+    }
+    let data = TensorData::new(inverses, shape).convert_dtype(dtype);
+    Ok((Tensor::from_data(data, (&device, dtype)), condition))
+}
+
+fn invert_scale(scale: Tensor<1>, largest: f64) -> Result<(Tensor<1>, f64), Error> {
+    let values: Vec<f64> = scale.to_data().iter().collect();
+    let max = values
+        .iter()
+        .fold(0.0f64, |max, value| max.max(value.abs()));
+    let mut condition = 1.0f64;
+    for (index, value) in values.iter().enumerate() {
+        let of_value = max / value.abs();
+        if !(of_value <= largest) {
+            return Err(Error::Singular {
+                what: "scale",
+                index,
+                condition: of_value,
+            });
+        }
+        condition = condition.max(of_value);
+    }
+    Ok((scale.detach().recip(), condition))
+}
+
+/// Beyond one over the rounding unit an inverse has no correct digit left.
+fn largest_condition(dtype: DType) -> f64 {
+    match dtype {
+        DType::F64 => 1.0 / f64::EPSILON,
+        DType::F16 => 1.0 / 9.77e-4,
+        DType::BF16 => 1.0 / 7.81e-3,
+        _ => 1.0 / f64::from(f32::EPSILON),
+    }
+}
