@@ -84,6 +84,9 @@ impl GoftLinear {
 
     /// The layer without its adapter, as before it was attached.
     pub fn detach(mut self) -> Self {
+        if self.adapter().is_none() {
+            return self;
+        }
         // `consume` hands out the base and leaves the adapter behind; mapper and training state travel in `mapper`.
         let (id, base, mapper) = self.inner.weight.consume();
         self.inner.weight = Param::from_mapped_value(id, base, mapper);
@@ -120,11 +123,12 @@ impl GoftLinear {
     ///
     /// If the last axis of `input` is not `d_input`.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        let weight = self.inner.weight.base();
         let adapter = self.adapter().filter(|adapter| adapter.is_enabled());
         let Some(adapter) = adapter else {
-            return linear(input, weight, self.bias());
+            // Not the base: an adapter of another method acts through the weight's value.
+            return self.inner.forward(input);
         };
+        let weight = self.inner.weight.base();
         let rotated = adapter.rotate_input(input);
         if adapter.norm_scale() != crate::NormScale::Neuron {
             return linear(rotated, weight, self.bias());

@@ -64,7 +64,7 @@ pub(crate) fn cascade<B: Backend>(
 ) -> FloatTensor<B> {
     let shape = x.shape();
     let dim = shape[axis];
-    if dim < 2 {
+    if dim < 2 || shape.num_elements() == 0 {
         return x;
     }
     let before = shape[..axis].iter().product();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::module::{Flag, Module, ModuleVisitor, Param, Reparameterization};
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use crate::adapter::GoftAdapter;
 use crate::switch::Switch;
@@ -16,6 +16,7 @@ pub(crate) struct Entry {
     /// The struct that holds the parameter, as burn names it: `Struct:Linear`.
     pub(crate) container: String,
     pub(crate) shape: Vec<usize>,
+    pub(crate) device: Device,
     /// What the parameter belongs to.
     pub(crate) owner: Owner,
     /// All values in a row, if the walk wanted them.
@@ -139,7 +140,9 @@ impl<F: Fn(&Entry) -> bool> ModuleVisitor for Walker<F> {
         let mut entry = Entry {
             path: self.names.join("."),
             container: self.containers.last().cloned().unwrap_or_default(),
-            shape: param.lazy_shape().to_vec(),
+            // Not `lazy_shape`: a column-layout `Linear` has it transposed until it is initialised.
+            shape: param.shape().to_vec(),
+            device: param.lazy_device(),
             owner: self.owner(),
             values: None,
             trainable: is_trainable(param),

@@ -15,7 +15,9 @@ use crate::walk::{self, Entry, Owner};
 
 /// See [`save_goft`](crate::GoftModule::save_goft).
 pub(crate) fn save<M: Module>(model: &M, path: &Path) -> Result<(), Error> {
-    let entries = walk::entries(model, |entry| match entry.owner {
+    // Running statistics keep the last batch aside until they are next read, and a visitor cannot read them so.
+    let model = model.valid();
+    let entries = walk::entries(&model, |entry| match entry.owner {
         Owner::Goft { .. } => true,
         Owner::Model => entry.trainable || is_buffer(entry),
         Owner::Other { .. } => false,
@@ -58,7 +60,7 @@ pub(crate) fn save<M: Module>(model: &M, path: &Path) -> Result<(), Error> {
             TensorData::from_bytes_vec(data.as_bytes().to_vec(), entry.shape.clone(), data.dtype());
         tensors.insert(entry.path.clone(), data);
     }
-    let summary = summary(&walk::adapters(model));
+    let summary = summary(&walk::adapters(&model));
     AdapterFile {
         targets,
         tensors,
@@ -85,11 +87,9 @@ pub(crate) fn load<M: Module>(model: M, path: &Path) -> Result<M, Error> {
     }
     refuse_adapted(&entries)?;
     fit.check_base()?;
-    let devices = model.devices();
-    let device = devices.first().cloned().unwrap_or_default();
     let given = Given {
-        adapters: fit.adapters(&device)?,
-        values: fit.kept(&device),
+        adapters: fit.adapters()?,
+        values: fit.kept(),
     };
     Ok(model.apply_reparameterization(given))
 }
@@ -105,9 +105,7 @@ pub(crate) fn unmerge<M: Module>(merged: M, path: &Path) -> Result<M, Error> {
         path,
     };
     fit.check_base()?;
-    let devices = merged.devices();
-    let device = devices.first().cloned().unwrap_or_default();
-    let adapters = fit.adapters(&device)?;
+    let adapters = fit.adapters()?;
     let mut values = BTreeMap::new();
     for entry in &entries {
         let (Some(adapter), Some(weight)) = (adapters.get(&entry.path), &entry.values) else {
@@ -119,7 +117,7 @@ pub(crate) fn unmerge<M: Module>(merged: M, path: &Path) -> Result<M, Error> {
             .weight;
         values.insert(entry.path.clone(), weight.reshape([shape[0] * shape[1]]));
     }
-    values.extend(fit.kept(&device));
+    values.extend(fit.kept());
     Ok(merged.apply_reparameterization(Given { adapters, values }))
 }
 
@@ -163,7 +161,7 @@ impl Fit<'_> {
             .file
             .tensors
             .iter()
-            .filter(|(name, _)| split(name).is_none())
+            .filter(|(name, _)| self.split(name).is_none())
         {
             expect(name, data.shape().as_slice())?;
         }
@@ -178,7 +176,7 @@ impl Fit<'_> {
             .file
             .tensors
             .iter()
-            .filter(|(name, _)| split(name).is_some());
+            .filter(|(name, _)| self.split(name).is_some());
         let in_file: BTreeSet<_> = in_file
             .map(|(n, data)| describe(n, data.shape().as_slice()))
             .collect();
@@ -206,18 +204,14 @@ impl Fit<'_> {
         )))
     }
 
-    /// The file's adapters by target.
-    fn adapters(&self, device: &Device) -> Result<BTreeMap<String, GoftAdapter>, Error> {
+    /// The file's adapters by target, each on the device of its weight.
+    fn adapters(&self) -> Result<BTreeMap<String, GoftAdapter>, Error> {
         let mut adapters: BTreeMap<String, GoftAdapter> = BTreeMap::new();
         for (name, data) in &self.file.tensors {
-            let Some((target, field)) = split(name) else {
+            let Some((target, field)) = self.split(name) else {
                 continue;
             };
-            let Some([d_input, d_output]) = self.file.targets.get(target).copied() else {
-                return Err(self.mismatch(format!(
-                    "`{name}` belongs to no target of the file; save it again"
-                )));
-            };
+            let [d_input, d_output] = self.file.targets[target];
             let pairs = d_input.saturating_sub(1);
             let expected = match field {
                 "angles" | "tanh_angles" => vec![pairs],
@@ -240,7 +234,7 @@ impl Fit<'_> {
             let adapter = adapters
                 .entry(target.to_string())
                 .or_insert_with(GoftAdapter::empty);
-            adapter.set(field, flat(data, device), &expected);
+            adapter.set(field, flat(data, &self.device(target)), &expected);
         }
         for target in self.file.targets.keys() {
             if !adapters.get(target).is_some_and(GoftAdapter::is_complete) {
@@ -252,14 +246,28 @@ impl Fit<'_> {
         Ok(adapters)
     }
 
-    fn kept(&self, device: &Device) -> BTreeMap<String, Tensor<1>> {
+    fn kept(&self) -> BTreeMap<String, Tensor<1>> {
         let kept = self
             .file
             .tensors
             .iter()
-            .filter(|(name, _)| split(name).is_none());
-        kept.map(|(name, data)| (name.clone(), flat(data, device)))
+            .filter(|(name, _)| self.split(name).is_none());
+        kept.map(|(name, data)| (name.clone(), flat(data, &self.device(name))))
             .collect()
+    }
+
+    /// Where a parameter of the model is, that [`check_base`](Self::check_base) has found.
+    fn device(&self, path: &str) -> Device {
+        let entry = self.entries.iter().find(|entry| entry.path == path);
+        entry.expect("checked before").device.clone()
+    }
+
+    /// `target.goft.field` into target and field. A kept parameter may have `goft` in its path too, so the target must be one.
+    fn split<'n>(&self, name: &'n str) -> Option<(&'n str, &'n str)> {
+        // A lone parameter has an empty path.
+        let lone = || Some(("", name.strip_prefix("goft.")?));
+        let parts = name.rsplit_once(".goft.").or_else(lone);
+        parts.filter(|(target, _)| self.file.targets.contains_key(*target))
     }
 }
 
@@ -295,15 +303,6 @@ fn flat(data: &TensorData, device: &Device) -> Tensor<1> {
     let dtype = data.dtype();
     let data = TensorData::from_bytes_vec(data.as_bytes().to_vec(), [length], dtype);
     Tensor::from_data(data, (device, dtype))
-}
-
-/// `target.goft.field` into target and field.
-fn split(name: &str) -> Option<(&str, &str)> {
-    match name.rsplit_once(".goft.") {
-        Some(parts) => Some(parts),
-        // A lone parameter has an empty path.
-        None => name.strip_prefix("goft.").map(|field| ("", field)),
-    }
 }
 
 /// Running statistics are recorded by burn as parameters that never train.

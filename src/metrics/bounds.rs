@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 
+use super::{larger, smaller};
 use crate::plan::RotationPlan;
 
 /// Bounds on `R` from its blocks, in f64. See [`quasi_bounds`].
@@ -111,10 +112,10 @@ pub fn quasi_bounds(blocks: Tensor<3>) -> QuasiBounds {
         let (least, most) = blocks
             .iter()
             .map(Block::singular_values)
-            .fold(start, |(least, most): (f64, f64), (small, large)| {
-                (least.min(small), most.max(large))
+            .fold(start, |(least, most), (small, large)| {
+                (smaller(least, small), larger(most, large))
             });
-        let eps = blocks.iter().map(Block::eps).fold(0.0, f64::max);
+        let eps = blocks.iter().map(Block::eps).fold(0.0, larger);
         let frobenius = blocks
             .iter()
             .map(Block::gram_excess_squared)
@@ -152,7 +153,7 @@ pub fn strict_distance_bound(angles: Tensor<1>) -> f64 {
     let levels = RotationPlan::new(pairs + 1).levels();
     let largest = levels.map(|level| {
         let angles = &angles[level.first..level.first + level.count];
-        angles.iter().map(chord).fold(0.0, f64::max)
+        angles.iter().map(chord).fold(0.0, larger)
     });
     largest.sum()
 }

@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 
+use super::larger;
 use crate::rotate::{rotate, rotate_transpose};
 
 /// `R^T R - I`, measured. See [`orthogonality_error`].
@@ -41,10 +42,8 @@ pub fn orthogonality_error(blocks: Tensor<3>) -> OrthogonalityError {
     let excess = rotate_transpose(rotation, blocks, 0) - identity;
     let entries = excess.into_data();
     let squares: f64 = entries.iter::<f64>().map(|entry| entry * entry).sum();
-    // `f64::max` would drop a NaN, and a broken rotation would measure as perfect.
-    let larger = |max: f64, entry: f64| if entry.abs() <= max { max } else { entry.abs() };
     OrthogonalityError {
-        max: entries.iter::<f64>().fold(0.0, larger),
+        max: entries.iter::<f64>().map(f64::abs).fold(0.0, larger),
         frobenius: squares.sqrt(),
     }
 }
