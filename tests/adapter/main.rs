@@ -1,0 +1,230 @@
+//! An adapted layer is `h = diag(s_out) W^T diag(s_in) R^T x + b` on both sides, for every kind, angle form and norm scale.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod merge;
+#[path = "../oracle/mod.rs"]
+mod oracle;
+mod sides;
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::nn::Linear;
+use burn::tensor::{DType, Device, Tensor};
+use burn_goft::{AngleForm, Goft, GoftAdapter, GoftLinear, GoftModule, Kind, NormScale};
+use common::{Row, angles, blocks, epsilon, levels, normal, numbers, parameter_dtype, tensor};
+use oracle::{Matrix, Rotation};
+
+const D_OUTPUT: usize = 4;
+
+/// Input dimensions of the layers: no pair, one pair, odd, composite, several levels.
+const D_INPUTS: [usize; 5] = [1, 2, 5, 12, 137];
+
+/// Every kind with every angle form and norm scale.
+fn settings() -> Vec<Goft> {
+    let kinds = [
+        Goft::strict(),
+        Goft::strict().with_angle_form(AngleForm::Tanh),
+        Goft::quasi(),
+    ];
+    let scales = [NormScale::None, NormScale::Input, NormScale::Neuron];
+    let with_scales = |goft: Goft| scales.map(|scale| goft.clone().with_norm_scale(scale));
+    kinds.into_iter().flat_map(with_scales).collect()
+}
+
+/// A pretrained layer and what is to be attached to it.
+struct Layer {
+    row: Row,
+    device: Device,
+    goft: Goft,
+    d: usize,
+    base: Linear,
+}
+
+impl Layer {
+    fn new(row: &Row, goft: &Goft, d: usize) -> Self {
+        Self::on(&row.device, row, goft, d)
+    }
+
+    fn on(device: &Device, row: &Row, goft: &Goft, d: usize) -> Self {
+        let weight = tensor(&normal(1, d * D_OUTPUT), [d, D_OUTPUT], device, row.dtype);
+        let bias = tensor(&normal(2, D_OUTPUT), [D_OUTPUT], device, row.dtype);
+        Self {
+            row: row.clone(),
+            device: device.clone(),
+            goft: goft.clone(),
+            d,
+            base: Linear {
+                weight: Param::from_tensor(weight),
+                bias: Some(Param::from_tensor(bias)),
+            },
+        }
+    }
+
+    fn weight_side(&self) -> Linear {
+        let layer = self.base.clone().apply_goft(self.goft.clone());
+        layer
+            .expect("a linear layer can be adapted")
+            .map(&mut edit(fill))
+    }
+
+    fn input_side(&self) -> GoftLinear {
+        let layer = GoftLinear::from_linear(self.base.clone(), &self.goft);
+        layer
+            .expect("a linear layer can be adapted")
+            .map(&mut edit(fill))
+    }
+
+    fn weight(&self) -> Matrix {
+        Matrix::new(self.d, D_OUTPUT, numbers(&self.base.weight.val()))
+    }
+
+    fn input(&self) -> Tensor<3> {
+        tensor(
+            &normal(3, 6 * self.d),
+            [2, 3, self.d],
+            &self.device,
+            self.row.dtype,
+        )
+    }
+
+    /// Relative to the largest number: blocks of angles are rounded at every level, sums over `d_input`, and half precision
+    /// after the rotation and after each scale.
+    fn tolerance(&self) -> f64 {
+        let sums = 8.0 * (levels(self.d) + 1.0) + (self.d as f64).sqrt();
+        sums * epsilon(parameter_dtype(self.row.dtype)) + 3.0 * epsilon(self.row.dtype)
+    }
+
+    fn is_half(&self) -> bool {
+        matches!(self.row.dtype, DType::F16 | DType::BF16)
+    }
+
+    fn what(&self) -> String {
+        let Goft {
+            kind,
+            angle_form,
+            norm_scale,
+            ..
+        } = &self.goft;
+        format!(
+            "{} {kind:?} {angle_form:?} {norm_scale:?} d = {}",
+            self.row, self.d
+        )
+    }
+}
+
+/// Every layer of the table on every device, in every dtype.
+fn layers() -> impl Iterator<Item = Layer> {
+    let table = |row: Row| {
+        let of_setting = move |goft: Goft| {
+            let row = row.clone();
+            D_INPUTS.map(move |d| Layer::new(&row, &goft, d))
+        };
+        settings().into_iter().flat_map(of_setting)
+    };
+    common::rows().into_iter().flat_map(table)
+}
+
+/// Rewrites the stored parameters of an adapter, by the name of the field.
+struct Edit<F> {
+    names: Vec<String>,
+    edit: F,
+}
+
+fn edit<F: Fn(&str, &mut [f64])>(edit: F) -> Edit<F> {
+    let names = Vec::new();
+    Edit { names, edit }
+}
+
+impl<F: Fn(&str, &mut [f64])> ModuleMapper for Edit<F> {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.names.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.names.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let [.., parent, field] = &self.names[..] else {
+            return param;
+        };
+        if parent != "goft" {
+            return param;
+        }
+        param.map(|old| {
+            let mut values = numbers(&old);
+            (self.edit)(field, &mut values);
+            let new = tensor(&values, old.dims(), &old.device(), old.dtype());
+            new.set_require_grad(old.is_require_grad())
+        })
+    }
+}
+
+/// Values far from the start.
+fn fill(field: &str, values: &mut [f64]) {
+    let count = values.len();
+    values.copy_from_slice(&match field {
+        "angles" => angles(4, count),
+        "tanh_angles" => normal(5, count).iter().map(|p| 0.5 * p).collect(),
+        "blocks" => blocks(Kind::Quasi, 6, count / 4),
+        "input_scale" | "neuron_scale" => {
+            normal(7, count).iter().map(|n| (0.3 * n).exp()).collect()
+        }
+        _ => panic!("an adapter has no field {field}"),
+    });
+}
+
+/// `R`, `s_in` and `s_out` in float64, from the stored parameters.
+struct Parts {
+    rotation: Rotation,
+    /// Of a strict adapter, and their derivatives by what is stored.
+    angles: Option<(Vec<f64>, Vec<f64>)>,
+    input_scale: Vec<f64>,
+    neuron_scale: Vec<f64>,
+}
+
+impl Parts {
+    fn of(adapter: &GoftAdapter, d: usize) -> Self {
+        let pi = std::f64::consts::PI;
+        let angle = |p: f64| match adapter.angle_form() {
+            AngleForm::Direct => (p, 1.0),
+            AngleForm::Tanh => (pi * p.tanh(), pi / p.cosh().powi(2)),
+        };
+        let stored = adapter
+            .angle_parameter()
+            .map(|angles| numbers(&angles.val()));
+        let angles: Option<(Vec<f64>, Vec<f64>)> =
+            stored.map(|stored| stored.into_iter().map(angle).unzip());
+        let rotation = match (&angles, adapter.block_parameter()) {
+            (Some((angles, _)), None) => Rotation::strict(d, angles),
+            (None, Some(blocks)) => Rotation::new(d, &numbers(&blocks.val())),
+            _ => panic!("an adapter has angles or blocks"),
+        };
+        let scale = adapter.scale_parameter().map(|scale| numbers(&scale.val()));
+        let (input_scale, neuron_scale) = match adapter.norm_scale() {
+            NormScale::None => (None, None),
+            NormScale::Input => (scale, None),
+            NormScale::Neuron => (None, scale),
+        };
+        Self {
+            rotation,
+            angles,
+            input_scale: input_scale.unwrap_or(vec![1.0; d]),
+            neuron_scale: neuron_scale.unwrap_or(vec![1.0; D_OUTPUT]),
+        }
+    }
+
+    /// `R diag(s_in) W diag(s_out)`.
+    fn effective(&self, weight: &Matrix) -> Matrix {
+        let scaled = Matrix::diagonal(&self.input_scale).times(weight);
+        let rotated = self.rotation.matrix().times(&scaled);
+        rotated.times(&Matrix::diagonal(&self.neuron_scale))
+    }
+}
+
+fn adapter(layer: &Linear) -> &GoftAdapter {
+    layer
+        .weight
+        .reparameterization()
+        .expect("an adapter is attached")
+}

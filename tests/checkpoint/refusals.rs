@@ -1,0 +1,271 @@
+//! Files that do not fit: each refusal is of its kind, says what was found and what to do.
+
+use std::path::{Path, PathBuf};
+
+use burn::module::{Lora, Module};
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::Device;
+use burn_goft::{AngleForm, Error, Goft, GoftModule, NormScale};
+
+use crate::models::{Encoder, Example, Mlp, example, fill, stir};
+use crate::{common, file};
+
+fn device() -> Device {
+    common::devices().remove(0).1
+}
+
+fn adapted<M: Example>(goft: &Goft) -> M {
+    stir(
+        example::<M>(&device()).apply_goft(goft.clone()).unwrap(),
+        5,
+        0.2,
+    )
+}
+
+fn saved<M: Module>(model: M) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(&folder);
+    model.save_goft(&path).unwrap();
+    (folder, path)
+}
+
+/// The reason of a mismatch, after checking that the message names the file.
+fn mismatch<M: Module>(model: M, path: &Path) -> String {
+    let error = model.load_goft(path).unwrap_err();
+    let message = error.to_string();
+    assert!(message.starts_with(&format!("`{}` does not fit the model: ", path.display())));
+    let Error::Mismatch { reason, .. } = error else {
+        panic!("{message}")
+    };
+    reason
+}
+
+#[test]
+fn an_adapter_of_another_form_does_not_load_into_adapters_that_are_there() {
+    let strict = Goft::strict();
+    let cases = [
+        (strict.clone(), Goft::quasi(), "strict", "blocks` [6, 2, 2]"),
+        (
+            Goft::quasi(),
+            strict.clone(),
+            "quasi adapter (angle form none, norm scale none)",
+            "the model has `fc1.weight.goft.angles` [6]",
+        ),
+        (
+            strict.clone().with_angle_form(AngleForm::Tanh),
+            strict.clone(),
+            "strict adapter (angle form tanh, norm scale none) with `fc1.weight.goft.tanh_angles` [6]",
+            "the model has `fc1.weight.goft.angles` [6]",
+        ),
+        (
+            strict.clone().with_norm_scale(NormScale::Neuron),
+            strict.clone(),
+            "norm scale neuron) with `fc1.weight.goft.neuron_scale` [12]",
+            "the model has nothing else",
+        ),
+        (
+            strict.clone(),
+            strict.clone().with_norm_scale(NormScale::Input),
+            "norm scale none) with nothing else",
+            "the model has `fc1.weight.goft.input_scale` [7]",
+        ),
+        (
+            strict.clone(),
+            strict.with_targets(["fc2.weight"]),
+            "`fc1.weight.goft.angles` [6]",
+            "the model has nothing else",
+        ),
+    ];
+    for (in_file, in_model, found, expected) in cases {
+        let (_folder, path) = saved(adapted::<Mlp>(&in_file));
+        let reason = mismatch(adapted::<Mlp>(&in_model), &path);
+        let remedy =
+            "load it onto the model without an adapter, which takes the settings from the file";
+        for part in [found, expected, remedy] {
+            assert!(reason.contains(part), "`{part}` is missing in: {reason}");
+        }
+        assert!(example::<Mlp>(&device()).load_goft(&path).is_ok());
+    }
+}
+
+#[derive(Module, Debug)]
+struct Headless {
+    fc1: Linear,
+    fc2: Linear,
+}
+
+fn headless(d_hidden: usize) -> Headless {
+    let layer = |d_input, d_output| LinearConfig::new(d_input, d_output).init(&device());
+    fill(
+        Headless {
+            fc1: layer(7, d_hidden),
+            fc2: layer(d_hidden, 5),
+        },
+        2,
+    )
+}
+
+const REMEDY: &str = "; load it onto the model it was trained on";
+
+#[test]
+fn a_model_of_another_shape_is_refused_with_both_shapes() {
+    let (_folder, path) = saved(headless(12).apply_goft(Goft::strict()).unwrap());
+    assert!(headless(12).load_goft(&path).is_ok());
+    let expected = format!(
+        "it was trained on `fc1.weight` of shape [7, 12], and the model has [7, 9]{REMEDY}"
+    );
+    assert_eq!(mismatch(headless(9), &path), expected);
+    let adapted = headless(9).apply_goft(Goft::strict()).unwrap();
+    assert_eq!(mismatch(adapted, &path), expected);
+}
+
+#[test]
+fn another_model_is_refused_with_the_path_it_lacks() {
+    let (_folder, path) = saved(adapted::<Encoder>(&Goft::strict()));
+    let expected = format!(
+        "it was trained on `encoder.layers.0.mha.key.weight`, which the model does not have{REMEDY}"
+    );
+    assert_eq!(mismatch(example::<Mlp>(&device()), &path), expected);
+    assert_eq!(mismatch(adapted::<Mlp>(&Goft::strict()), &path), expected);
+}
+
+#[test]
+fn a_model_without_a_kept_parameter_is_refused() {
+    let goft = Goft::strict().with_trainable(["head.*"]);
+    let (_folder, path) = saved(adapted::<Mlp>(&goft));
+    let expected = format!("it was trained on `head.bias`, which the model does not have{REMEDY}");
+    assert_eq!(mismatch(headless(12), &path), expected);
+}
+
+#[test]
+fn a_model_with_an_adapter_of_another_method_is_refused() {
+    let (_folder, path) = saved(adapted::<Mlp>(&Goft::strict()));
+    let model = example::<Mlp>(&device()).apply_lora(Lora::new(2, 4.0));
+    let error = model.load_goft(&path).unwrap_err();
+    assert!(
+        matches!(&error, Error::AlreadyAdapted { name, .. } if name == "lora"),
+        "{error}"
+    );
+}
+
+fn unreadable(bytes: &[u8]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(file(&folder), bytes).unwrap();
+    let error = example::<Mlp>(&device())
+        .load_goft(file(&folder))
+        .unwrap_err();
+    let message = error.to_string();
+    let start = format!(
+        "`{}` is not an intact adapter file: ",
+        file(&folder).display()
+    );
+    assert!(message.starts_with(&start), "{message}");
+    let Error::Format { reason, .. } = error else {
+        panic!("{message}")
+    };
+    reason
+}
+
+#[test]
+fn a_file_that_is_no_safetensors_is_refused() {
+    for bytes in [&b""[..], b"{}", b"PK\x03\x04", &[0xff; 64]] {
+        let reason = unreadable(bytes);
+        assert!(
+            reason.starts_with("it is no safetensors file ("),
+            "{reason}"
+        );
+    }
+}
+
+#[test]
+fn a_safetensors_file_of_another_program_is_refused() {
+    let expected =
+        "its metadata has no `burn-goft` entry; it is safetensors, but not saved by `save_goft`";
+    let data = [0u8; 8];
+    let view =
+        safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![2], &data).unwrap();
+    for metadata in [
+        None,
+        Some([("format".to_string(), "pt".to_string())].into()),
+    ] {
+        let tensors = [("fc1.weight.goft.angles", view.clone())];
+        assert_eq!(
+            unreadable(&safetensors::serialize(tensors, metadata).unwrap()),
+            expected
+        );
+    }
+}
+
+/// The file with its manifest text edited and the header's length set right.
+fn edited(path: &Path, from: &str, to: &str) -> Vec<u8> {
+    let bytes = std::fs::read(path).unwrap();
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header = std::str::from_utf8(&bytes[8..8 + length]).unwrap();
+    assert!(header.contains(from), "{header}");
+    let header = header.replace(from, to);
+    let mut edited = (header.len() as u64).to_le_bytes().to_vec();
+    edited.extend(header.as_bytes());
+    edited.extend(&bytes[8 + length..]);
+    edited
+}
+
+#[test]
+fn a_file_of_another_version_is_refused_with_both_versions() {
+    let (_folder, path) = saved(adapted::<Mlp>(&Goft::strict()));
+    for version in ["2", "0", "77"] {
+        let bytes = edited(
+            &path,
+            r#"\"version\":1"#,
+            &format!(r#"\"version\":{version}"#),
+        );
+        assert_eq!(
+            unreadable(&bytes),
+            format!(
+                "it has format version {version}, and this build reads version 1; load it with the burn-goft that wrote it"
+            )
+        );
+    }
+}
+
+#[test]
+fn a_later_version_is_named_even_if_its_manifest_has_other_fields() {
+    let (_folder, path) = saved(adapted::<Mlp>(&Goft::strict()));
+    let bytes = edited(&path, r#"\"version\":1"#, r#"\"version\":2,\"shards\":3"#);
+    assert!(unreadable(&bytes).starts_with("it has format version 2, "));
+}
+
+#[test]
+fn an_edited_file_is_refused_by_its_checksum() {
+    let (_folder, path) = saved(adapted::<Mlp>(&Goft::strict()));
+    let expected = "its checksum does not match: the file was damaged or edited after it was saved";
+    assert_eq!(
+        unreadable(&edited(&path, "fc1.weight 7 12", "fc1.weight 12 7")),
+        expected
+    );
+    let mut bytes = std::fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    assert_eq!(unreadable(&bytes), expected);
+}
+
+#[test]
+fn a_path_that_cannot_be_read_is_an_io_error_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), b"").unwrap();
+    let paths = [
+        folder.path().to_path_buf(),
+        folder.path().join("missing.safetensors"),
+        folder.path().join("missing").join("adapter.safetensors"),
+        folder.path().join("file").join("adapter.safetensors"),
+    ];
+    for path in paths {
+        let error = example::<Mlp>(&device()).load_goft(&path).unwrap_err();
+        assert!(
+            matches!(&error, Error::Io { path: found, .. } if *found == path),
+            "{error}"
+        );
+        let expected = format!("reading adapter file `{}`: ", path.display());
+        assert!(error.to_string().starts_with(&expected), "{error}");
+        let error = example::<Mlp>(&device()).unmerge_goft(&path).unwrap_err();
+        assert!(matches!(error, Error::Io { .. }), "{error}");
+    }
+}

@@ -1,0 +1,253 @@
+//! What every law needs: devices, dtypes, seeded numbers, tensors of them, and comparisons that say what differs.
+#![allow(dead_code, reason = "every test file uses its part")]
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn_goft::Kind;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use rand_distr::StandardNormal;
+
+/// Names of the devices to test, separated by commas; all that are built in if unset.
+const DEVICES_VARIABLE: &str = "BURN_GOFT_DEVICES";
+
+/// Dimensions of the table of cases: none to pair, one pair, odd, powers of two, composite, and the sizes of language models.
+pub(crate) const DIMS: [usize; 10] = [1, 2, 3, 5, 8, 12, 137, 384, 768, 4096];
+
+pub(crate) const KINDS: [Kind; 2] = [Kind::Strict, Kind::Quasi];
+
+pub(crate) const FLOATS: [DType; 4] = [DType::F32, DType::F64, DType::F16, DType::BF16];
+
+/// Every device that is built in, or those of them that `BURN_GOFT_DEVICES` names.
+///
+/// A device that is built in and missing on the machine panics: a law that did not run must not look like one that holds.
+pub(crate) fn devices() -> Vec<(&'static str, Device)> {
+    let built = built_in();
+    let wanted = std::env::var(DEVICES_VARIABLE).ok();
+    let Some(wanted) = wanted.filter(|list| !list.trim().is_empty()) else {
+        return built;
+    };
+    let pick = |name: &str| {
+        let found = built.iter().find(|(built, _)| *built == name);
+        found.cloned().unwrap_or_else(|| {
+            let names: Vec<_> = built.iter().map(|(name, _)| *name).collect();
+            panic!("{DEVICES_VARIABLE} names `{name}`, and this build has {names:?}; enable the feature of that name")
+        })
+    };
+    wanted.split(',').map(|name| pick(name.trim())).collect()
+}
+
+fn built_in() -> Vec<(&'static str, Device)> {
+    #[cfg(any(
+        feature = "wgpu",
+        feature = "vulkan",
+        feature = "metal",
+        feature = "webgpu"
+    ))]
+    use burn::tensor::DeviceKind;
+    vec![
+        #[cfg(feature = "flex")]
+        ("flex", Device::flex()),
+        #[cfg(feature = "ndarray")]
+        ("ndarray", ndarray()),
+        // The software adapter: every machine can have it, and the default selection never picks it.
+        #[cfg(feature = "wgpu")]
+        ("wgpu", Device::wgpu(DeviceKind::Cpu)),
+        #[cfg(feature = "vulkan")]
+        ("vulkan", Device::vulkan(DeviceKind::DefaultDevice)),
+        #[cfg(feature = "metal")]
+        ("metal", Device::metal(DeviceKind::DefaultDevice)),
+        #[cfg(feature = "webgpu")]
+        ("webgpu", Device::webgpu(DeviceKind::DefaultDevice)),
+        #[cfg(feature = "cuda")]
+        ("cuda", Device::cuda(0)),
+        #[cfg(feature = "rocm")]
+        ("rocm", Device::rocm(0)),
+        #[cfg(feature = "cpu")]
+        ("cpu", Device::cpu()),
+    ]
+}
+
+#[cfg(feature = "ndarray")]
+#[expect(
+    deprecated,
+    reason = "burn deprecates ndarray; the laws hold there too"
+)]
+fn ndarray() -> Device {
+    Device::ndarray()
+}
+
+/// One row of the device table.
+#[derive(Clone)]
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) device: Device,
+    pub(crate) dtype: DType,
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.name, self.dtype)
+    }
+}
+
+/// Every device with every float dtype that it computes in; prints once which rows are left out.
+pub(crate) fn rows() -> Vec<Row> {
+    static REPORT: Once = Once::new();
+    let (mut rows, mut left_out) = (Vec::new(), Vec::new());
+    for (name, device) in devices() {
+        for dtype in FLOATS {
+            let device = device.clone();
+            if device.supports_dtype(dtype) {
+                rows.push(Row {
+                    name,
+                    device,
+                    dtype,
+                });
+            } else {
+                left_out.push(format!("{name} {dtype:?}"));
+            }
+        }
+    }
+    REPORT.call_once(|| report_left_out(&left_out));
+    rows
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "a row that is left out must be seen in the test's output"
+)]
+fn report_left_out(rows: &[String]) {
+    for row in rows {
+        eprintln!("left out: {row}, the device has no arithmetic in this dtype");
+    }
+}
+
+/// `n` numbers of the standard normal distribution.
+pub(crate) fn normal(seed: u64, n: usize) -> Vec<f64> {
+    let mut rng = StdRng::seed_from_u64(seed);
+    (0..n).map(|_| rng.sample(StandardNormal)).collect()
+}
+
+/// `n` angles over the whole circle.
+pub(crate) fn angles(seed: u64, n: usize) -> Vec<f64> {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let circle = -std::f64::consts::PI..std::f64::consts::PI;
+    (0..n).map(|_| rng.random_range(circle.clone())).collect()
+}
+
+/// The flat entries of the blocks of `pairs` pairs: rotations by any angle, for quasi plus noise, so that far from the identity
+/// a product of many stays well conditioned.
+pub(crate) fn blocks(kind: Kind, seed: u64, pairs: usize) -> Vec<f64> {
+    let rotations = angles(seed, pairs);
+    let noise = match kind {
+        Kind::Strict => vec![0.0; 4 * pairs],
+        Kind::Quasi => normal(seed + 1, 4 * pairs),
+    };
+    let entries = rotations
+        .iter()
+        .flat_map(|t| [t.cos(), -t.sin(), t.sin(), t.cos()]);
+    entries.zip(noise).map(|(e, n)| e + 0.15 * n).collect()
+}
+
+/// A rank-3 shape with few vectors of length `d` along `axis`.
+pub(crate) fn shape(d: usize, axis: usize) -> [usize; 3] {
+    let mut shape = [2, 3, 3];
+    shape[axis] = d;
+    shape
+}
+
+/// Shapes and rotated axes at which a backend may change its way: long vectors, and many of them in each place.
+pub(crate) const LARGE: [([usize; 3], usize); 5] = [
+    ([2, 2, 8193], 2),
+    ([20000, 3, 1], 0),
+    ([33, 100, 80], 0),
+    ([100, 33, 80], 1),
+    ([100, 80, 33], 2),
+];
+
+/// A tensor of these numbers, rounded to `dtype`; read the rounded ones back with [`numbers`].
+pub(crate) fn tensor<const D: usize>(
+    values: &[f64],
+    shape: [usize; D],
+    device: &Device,
+    dtype: DType,
+) -> Tensor<D> {
+    let data = TensorData::new(values.to_vec(), shape).convert_dtype(dtype);
+    Tensor::from_data(data, (device, dtype))
+}
+
+/// The tensor's values in f64, row by row.
+pub(crate) fn numbers<const D: usize>(tensor: &Tensor<D>) -> Vec<f64> {
+    // A device may have no buffer to read for an empty tensor.
+    match tensor.shape().num_elements() {
+        0 => Vec::new(),
+        _ => tensor.to_data().iter().collect(),
+    }
+}
+
+/// The dtype in which adapters keep their parameters under data of `dtype`.
+pub(crate) fn parameter_dtype(dtype: DType) -> DType {
+    match dtype {
+        DType::F64 => DType::F64,
+        _ => DType::F32,
+    }
+}
+
+/// Distance from 1 to the next number: twice the largest relative rounding error.
+pub(crate) fn epsilon(dtype: DType) -> f64 {
+    match dtype {
+        DType::F64 => f64::EPSILON,
+        DType::F32 => f64::from(f32::EPSILON),
+        DType::F16 => f64::powi(2.0, -10),
+        DType::BF16 => f64::powi(2.0, -7),
+        _ => panic!("epsilon({dtype:?}): not a float dtype of the laws"),
+    }
+}
+
+/// Number of levels of a rotation of dimension `d`.
+pub(crate) fn levels(d: usize) -> f64 {
+    (d as f64).log2().ceil()
+}
+
+/// Every value within `tolerance` of its expectation, relative to the largest expected magnitude.
+pub(crate) fn assert_close(
+    what: impl fmt::Display,
+    found: &[f64],
+    expected: &[f64],
+    tolerance: f64,
+) {
+    let scale = expected.iter().fold(0.0f64, |max, e| max.max(e.abs()));
+    assert_within(what, found, expected, |_| tolerance * scale);
+}
+
+/// Every value within its own absolute tolerance, by index, of its expectation. NaN is within no tolerance.
+pub(crate) fn assert_within(
+    what: impl fmt::Display,
+    found: &[f64],
+    expected: &[f64],
+    tolerance: impl Fn(usize) -> f64,
+) {
+    assert_eq!(found.len(), expected.len(), "{what}: number of values");
+    for (index, (f, e)) in found.iter().zip(expected).enumerate() {
+        let (error, allowed) = ((f - e).abs(), tolerance(index));
+        assert!(
+            error <= allowed,
+            "{what}: value {index} is {f}, expected {e}; error {error:.3e}, allowed {allowed:.3e}"
+        );
+    }
+}
+
+/// The message with which `f` panics.
+pub(crate) fn panic_message<T>(f: impl FnOnce() -> T) -> String {
+    let Err(payload) = catch_unwind(AssertUnwindSafe(f)) else {
+        panic!("expected a panic")
+    };
+    match payload.downcast::<String>() {
+        Ok(message) => *message,
+        Err(payload) => (*payload.downcast::<&str>().expect("a text")).to_string(),
+    }
+}

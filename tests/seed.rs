@@ -1,0 +1,29 @@
+//! Alone in its process: the random numbers of a device have one source, and no other test may draw from it.
+
+mod common;
+mod models;
+
+use burn::optim::{AdamWConfig, GradientsParams};
+use burn_goft::{Goft, GoftModule};
+use models::{Encoder, Example, values};
+
+#[test]
+fn two_runs_with_the_same_seed_give_the_same_bits() {
+    for (_, device) in common::devices() {
+        let device = device.autodiff();
+        let run = |seed| {
+            device.seed(seed);
+            let goft = Goft::quasi().with_init_std(0.3);
+            let mut model = Encoder::new(&device).apply_goft(goft).unwrap();
+            let mut optimizer = AdamWConfig::new().init();
+            for _ in 0..3 {
+                let loss = model.run().square().sum();
+                let grads = GradientsParams::from_grads(loss.backward(), &model);
+                model = optimizer.step(0.01, model, grads);
+            }
+            values(&model)
+        };
+        assert_eq!(run(1), run(1));
+        assert_ne!(run(1), run(2));
+    }
+}
