@@ -1,0 +1,56 @@
+//! `--device NAME` for the examples.
+
+use burn::tensor::Device;
+
+/// Names that this build knows, and the feature that each needs.
+const DEVICES: [(&str, &str); 8] = [
+    ("flex", "flex"),
+    ("ndarray", "ndarray"),
+    ("wgpu", "wgpu"),
+    ("wgpu-cpu", "wgpu"),
+    ("vulkan", "vulkan"),
+    ("webgpu", "webgpu"),
+    ("metal", "metal"),
+    ("cuda", "cuda"),
+];
+
+/// The device of a name. `wgpu-cpu` is a software adapter such as lavapipe, which `wgpu` never picks by itself.
+pub(crate) fn device(name: &str) -> Result<Device, String> {
+    match name {
+        #[cfg(feature = "flex")]
+        "flex" => Ok(Device::flex()),
+        #[cfg(feature = "ndarray")]
+        #[expect(deprecated, reason = "burn deprecates ndarray")]
+        "ndarray" => Ok(Device::ndarray()),
+        #[cfg(feature = "wgpu")]
+        "wgpu" => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
+        #[cfg(feature = "wgpu")]
+        "wgpu-cpu" => Ok(Device::wgpu(burn::tensor::DeviceKind::Cpu)),
+        #[cfg(feature = "vulkan")]
+        "vulkan" => Ok(Device::vulkan(burn::tensor::DeviceKind::DefaultDevice)),
+        #[cfg(feature = "webgpu")]
+        "webgpu" => Ok(Device::webgpu(burn::tensor::DeviceKind::DefaultDevice)),
+        #[cfg(feature = "metal")]
+        "metal" => Ok(Device::metal(burn::tensor::DeviceKind::DefaultDevice)),
+        #[cfg(feature = "cuda")]
+        "cuda" => Ok(Device::cuda(0)),
+        _ => Err(refusal(name)),
+    }
+}
+
+fn refusal(name: &str) -> String {
+    match DEVICES.iter().find(|(known, _)| *known == name) {
+        Some((_, feature)) => {
+            format!(
+                "device `{name}` is not in this build; add `--features {feature}` to the cargo command"
+            )
+        }
+        None => {
+            let known: Vec<_> = DEVICES.iter().map(|(known, _)| *known).collect();
+            format!(
+                "no device is called `{name}`; choose one of {}",
+                known.join(", ")
+            )
+        }
+    }
+}
