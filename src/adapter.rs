@@ -14,7 +14,7 @@ use crate::switch::Switch;
 /// As burn's [`Reparameterization`] of a rank-2 parameter it is the weight side of the method: the parameter's value becomes
 #[cfg_attr(
     doc,
-    doc = r#"$$W^* = R \, \mathrm{diag}(s_{in}) \, W \, \mathrm{diag}(s_{out})$$"#
+    doc = r#"$$W^* = R \mathrm{diag}(s_{in}) W \mathrm{diag}(s_{out})$$"#
 )]
 #[cfg_attr(not(doc), doc = "`W* = R diag(s_in) W diag(s_out)`")]
 /// with at most one of the scales. Its input side, [`rotate_input`](Self::rotate_input), gives the same layer without touching the

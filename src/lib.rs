@@ -18,6 +18,7 @@ mod module;
 )]
 mod ops;
 mod plan;
+mod portable;
 mod regularizer;
 mod report;
 mod rotate;
@@ -37,4 +38,4 @@ pub use module::GoftModule;
 pub use ops::GivensOps;
 pub use plan::{Level, RotationPlan};
 pub use report::{AdaptedLayer, GoftReport};
-pub use rotate::{rotate, rotate_transpose};
+pub use rotate::{rotate, rotate_portable, rotate_transpose};

@@ -18,7 +18,7 @@ use crate::module::GoftModule;
 /// With the activations `x [.., d_input]` as rows,
 #[cfg_attr(
     doc,
-    doc = r#"$$y = (x\,R\,\mathrm{diag}(s_{in}))\,W\,\mathrm{diag}(s_{out}) + b$$"#
+    doc = r#"$$y = (x R \mathrm{diag}(s_{in})) W \mathrm{diag}(s_{out}) + b$$"#
 )]
 #[cfg_attr(not(doc), doc = "`y = (x R diag(s_in)) W diag(s_out) + b`")]
 /// which is the layer that the weight side gives, computed without an effective weight: `W` stays as it was loaded, untracked

@@ -3,8 +3,9 @@
 use burn::backend::{Dispatch, DispatchDevice};
 use burn::tensor::{Device, Tensor};
 
-use crate::ops::{GivensOps, cascade};
+use crate::ops::GivensOps;
 use crate::plan::RotationPlan;
+use crate::portable;
 
 /// Multiplies every vector of `x` along `axis` by the rotation `R`.
 #[cfg_attr(
@@ -90,6 +91,36 @@ pub fn rotate_transpose<const D: usize>(x: Tensor<D>, blocks: Tensor<3>, axis: u
     dispatch("rotate_transpose", x, blocks, axis, true)
 }
 
+/// [`rotate`](fn@rotate), or with `transpose` [`rotate_transpose`], by the portable body: the backend's own tensor operations, level
+/// by level, whatever kernel the backend has. Slower; what a kernel is compared with on a device of your own.
+///
+/// Shapes, dtypes, panics and source as for [`rotate`](fn@rotate).
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Distribution, Tensor};
+/// use burn_goft::{Givens, rotate, rotate_portable};
+///
+/// let device = Device::flex();
+/// let blocks = Givens::from_angles(Tensor::random([6], Distribution::Uniform(-3.0, 3.0), &device)).blocks();
+/// let x = Tensor::<2>::random([4, 7], Distribution::Normal(0.0, 1.0), &device);
+/// let difference = rotate(x.clone(), blocks.clone(), 1) - rotate_portable(x, blocks, 1, false);
+/// assert!(difference.abs().max().into_scalar::<f32>() < 1e-6);
+/// # }
+/// ```
+pub fn rotate_portable<const D: usize>(
+    x: Tensor<D>,
+    blocks: Tensor<3>,
+    axis: usize,
+    transpose: bool,
+) -> Tensor<D> {
+    check("rotate_portable", x.dims(), blocks.dims(), axis);
+    let (x, blocks) = (x.into_dispatch(), blocks.into_dispatch());
+    Tensor::from_dispatch(portable::rotate::<Dispatch>(x, blocks, axis, transpose))
+}
+
 fn dispatch<const D: usize>(
     name: &str,
     x: Tensor<D>,
@@ -98,10 +129,14 @@ fn dispatch<const D: usize>(
     transpose: bool,
 ) -> Tensor<D> {
     check(name, x.dims(), blocks.dims(), axis);
+    if x.dims()[axis] == 1 {
+        // No pair: not a node of the graph either.
+        return x;
+    }
     let operation = if listed(&x.device()) {
         Dispatch::givens_rotate
     } else {
-        cascade::<Dispatch>
+        portable::rotate::<Dispatch>
     };
     Tensor::from_dispatch(operation(
         x.into_dispatch(),

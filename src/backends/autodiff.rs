@@ -1,8 +1,141 @@
-//! Differentiation: the portable body is recorded operation by operation.
+//! Differentiation: one node for the whole rotation, whatever the number of levels, that keeps its input and nothing else.
+
+use std::fmt::Debug;
+use std::marker::PhantomData;
 
 use burn::backend::Backend;
-use burn::backend::autodiff::{Autodiff, checkpoint::strategy::CheckpointStrategy};
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::retro_forward::RetroForward;
+use burn::backend::autodiff::checkpoint::state::BackwardStates;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::autodiff::{Autodiff, NodeId};
+use burn::backend::tensor::FloatTensor;
 
 use crate::ops::GivensOps;
 
-impl<B: Backend + GivensOps, C: CheckpointStrategy> GivensOps for Autodiff<B, C> {}
+impl<B: Backend + GivensOps, C: CheckpointStrategy> GivensOps for Autodiff<B, C> {
+    fn givens_rotate(
+        x: FloatTensor<Self>,
+        blocks: FloatTensor<Self>,
+        axis: usize,
+        transpose: bool,
+    ) -> FloatTensor<Self> {
+        let way = Way { axis, transpose };
+        let blocks_tracked = blocks.is_tracked();
+        let prepared = Rotation
+            .prepare::<C>([x.node(), blocks.node()])
+            .memory_bound()
+            .retro_forward(Again::<B>::new(x.node().id(), blocks.node().id(), way))
+            .parents([&x, &blocks])
+            .stateful();
+        match prepared {
+            OpsKind::Tracked(mut prep) => {
+                let saved = Saved {
+                    // Where only `x` is tracked, its own derivative needs the blocks alone.
+                    x: blocks_tracked.then(|| prep.checkpoint(&x)),
+                    blocks: prep.checkpoint(&blocks),
+                    way,
+                };
+                prep.finish(
+                    saved,
+                    way.rotate::<B>(x.into_primitive(), blocks.into_primitive()),
+                )
+            }
+            OpsKind::UnTracked(prep) => {
+                prep.finish(way.rotate::<B>(x.into_primitive(), blocks.into_primitive()))
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    axis: usize,
+    transpose: bool,
+}
+
+impl Way {
+    fn rotate<B: GivensOps>(self, x: FloatTensor<B>, blocks: FloatTensor<B>) -> FloatTensor<B> {
+        B::givens_rotate(x, blocks, self.axis, self.transpose)
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Saved {
+    x: Option<NodeId>,
+    blocks: NodeId,
+    way: Way,
+}
+
+#[derive(Debug)]
+struct Rotation;
+
+impl<B: Backend + GivensOps> Backward<B, 2> for Rotation {
+    type State = Saved;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 2>,
+        grads: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
+        let [of_x, of_blocks] = ops.parents;
+        let Saved { x, blocks, way } = ops.state;
+        let Way { axis, transpose } = way;
+        let grad = grads.consume::<B>(&ops.node);
+        let blocks = checkpointer.retrieve_node_output::<B::FloatTensorPrimitive>(blocks);
+        let x = x.map(|id| checkpointer.retrieve_node_output::<B::FloatTensorPrimitive>(id));
+        match (of_x, of_blocks, x) {
+            (Some(of_x), Some(of_blocks), Some(x)) => {
+                let (by_x, by_blocks) = B::givens_gradients(x, grad, blocks, axis, transpose);
+                grads.register::<B>(of_x.id, by_x);
+                grads.register::<B>(of_blocks.id, by_blocks);
+            }
+            (None, Some(of_blocks), Some(x)) => {
+                let by_blocks = B::givens_block_gradients(x, grad, blocks, axis, transpose);
+                grads.register::<B>(of_blocks.id, by_blocks);
+            }
+            (Some(of_x), ..) => {
+                let by_x = B::givens_rotate(grad, blocks, axis, !transpose);
+                grads.register::<B>(of_x.id, by_x);
+            }
+            (None, ..) => {}
+        }
+    }
+}
+
+/// The rotation once more, where a checkpointing strategy prefers computing to keeping.
+struct Again<B> {
+    x: NodeId,
+    blocks: NodeId,
+    way: Way,
+    backend: PhantomData<fn() -> B>,
+}
+
+impl<B> Again<B> {
+    fn new(x: NodeId, blocks: NodeId, way: Way) -> Self {
+        let backend = PhantomData;
+        Self {
+            x,
+            blocks,
+            way,
+            backend,
+        }
+    }
+}
+
+impl<B> Debug for Again<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Again").field(&self.way).finish()
+    }
+}
+
+impl<B: Backend + GivensOps> RetroForward for Again<B> {
+    fn forward(&self, states: &mut BackwardStates, out_node: NodeId) {
+        let x = states.get_state::<B::FloatTensorPrimitive>(&self.x);
+        let blocks = states.get_state::<B::FloatTensorPrimitive>(&self.blocks);
+        states.save(out_node, self.way.rotate::<B>(x, blocks));
+    }
+}

@@ -1,5 +1,41 @@
 //! burn's CPU backend.
 
+use burn::backend::Bytes;
+use burn::backend::flex::{FlexTensor, Layout};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Flex, TensorMetadata};
+use burn::tensor::Shape;
+
+use super::host::{self, Host, Real};
 use crate::ops::GivensOps;
 
-impl GivensOps for burn::backend::Flex {}
+impl Host for Flex {
+    fn contiguous(tensor: FlexTensor) -> FlexTensor {
+        let length = tensor.shape().num_elements() * tensor.dtype().size();
+        let whole = tensor.is_contiguous() && tensor.bytes().len() == length;
+        match whole {
+            true => tensor,
+            false => tensor.to_contiguous(),
+        }
+    }
+
+    fn values<C: Real>(tensor: &FlexTensor) -> &[C] {
+        tensor.storage()
+    }
+
+    fn values_mut<C: Real>(tensor: &mut FlexTensor) -> Option<&mut [C]> {
+        tensor.try_storage_mut()
+    }
+
+    fn from_values<C: Real>(values: Vec<C>, shape: Shape) -> FlexTensor {
+        FlexTensor::new(
+            Bytes::from_elems(values),
+            Layout::contiguous(shape),
+            C::dtype(),
+        )
+    }
+}
+
+impl GivensOps for Flex {
+    host::operations!();
+}

@@ -6,5 +6,7 @@ mod autodiff;
 mod cubecl;
 #[cfg(feature = "flex")]
 mod flex;
+#[cfg(feature = "host-kernels")]
+mod host;
 #[cfg(feature = "ndarray")]
 mod ndarray;

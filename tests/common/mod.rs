@@ -160,6 +160,9 @@ pub(crate) fn shape(d: usize, axis: usize) -> [usize; 3] {
     shape
 }
 
+/// Dimensions of wide layers, and some beyond what a kernel may hold at once.
+pub(crate) const LONG: [usize; 9] = [384, 768, 1000, 1536, 4096, 5000, 8192, 16384, 20000];
+
 /// Shapes and rotated axes at which a backend may change its way: long vectors, and many of them in each place.
 pub(crate) const LARGE: [([usize; 3], usize); 5] = [
     ([2, 2, 8193], 2),

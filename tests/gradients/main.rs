@@ -6,6 +6,7 @@ mod graph;
 #[path = "../oracle/mod.rs"]
 mod oracle;
 mod parameters;
+mod sizes;
 
 use burn::tensor::{DType, Tensor};
 use burn_goft::{Kind, Penalty, rotate, rotate_transpose};

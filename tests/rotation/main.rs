@@ -5,6 +5,7 @@ mod arguments;
 mod common;
 #[path = "../oracle/mod.rs"]
 mod oracle;
+mod sizes;
 mod strict;
 
 use burn::tensor::{DType, Device, Tensor};

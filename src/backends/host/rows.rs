@@ -1,0 +1,315 @@
+//! Vectors in one piece each, all levels of one vector at a time while it is in the first-level cache.
+//!
+//! ```text
+//!                v0 v1 v2 v3 v4 v5 v6 v7        memory is read here
+//!   tier 1       (v0 v1)(v2 v3)(v4 v5)(v6 v7)
+//!                 |  \__ seconds: v1 v3 v5 v7
+//!   tier 2       (v0 v2)(v4 v6)                  firsts of tier 1
+//!                 |  \__ seconds: v2 v6
+//!   tier 3       (v0 v4)                         firsts of tier 2
+//!                v0 v1 v2 v3 v4 v5 v6 v7        and written here
+//! ```
+//!
+//! Going up, blocks act while the firsts and seconds are dealt, and the way back only puts them in their places. Going down
+//! (`R^T`) they are dealt first and the blocks act on the way back. Either way every loop runs over neighbours.
+
+use std::iter;
+use std::slice::ChunksExact;
+
+use super::blocks::{Blocks, Tier};
+use super::{Real, parallel};
+
+/// Room for one vector's pyramid.
+struct Pyramid<C> {
+    /// The coordinates left after each tier, one tier behind the other.
+    firsts: Vec<C>,
+    /// The coordinates that a tier is the last to touch, in the order of the plan's pairs.
+    seconds: Vec<C>,
+}
+
+impl<C: Real> Pyramid<C> {
+    fn new(blocks: &Blocks<C>) -> Self {
+        let firsts = blocks.tiers.iter().map(Tier::half).sum();
+        Self {
+            firsts: vec![C::default(); firsts],
+            seconds: vec![C::default(); blocks.dim() - 1],
+        }
+    }
+
+    /// A tier's coordinates, its firsts and its seconds.
+    #[inline(always)]
+    fn tier<'a>(
+        &'a mut self,
+        vector: &'a mut [C],
+        tier: &Tier,
+    ) -> (&'a mut [C], &'a mut [C], &'a mut [C]) {
+        let (lower, upper) = self.firsts.split_at_mut(tier.start);
+        let coordinates = match tier.start {
+            0 => vector,
+            start => &mut lower[start - tier.length..],
+        };
+        let level = tier.level;
+        let seconds = &mut self.seconds[level.first..level.first + level.count];
+        (coordinates, &mut upper[..tier.half()], seconds)
+    }
+
+    /// `R vector`.
+    #[inline(always)]
+    fn up(&mut self, vector: &mut [C], blocks: &Blocks<C>) {
+        for tier in &blocks.tiers {
+            let (coordinates, firsts, seconds) = self.tier(vector, tier);
+            deal_rotated(coordinates, firsts, seconds, blocks.of(&tier.level));
+        }
+        for tier in blocks.tiers.iter().rev() {
+            let (coordinates, firsts, seconds) = self.tier(vector, tier);
+            collect(firsts, seconds, coordinates);
+        }
+    }
+
+    /// `R^T vector`.
+    #[inline(always)]
+    fn down(&mut self, vector: &mut [C], blocks: &Blocks<C>) {
+        for tier in &blocks.tiers {
+            let (coordinates, firsts, seconds) = self.tier(vector, tier);
+            deal(coordinates, firsts, seconds);
+        }
+        for tier in blocks.tiers.iter().rev() {
+            let (coordinates, firsts, seconds) = self.tier(vector, tier);
+            let blocks = blocks.of_transposed(&tier.level);
+            collect_rotated(firsts, seconds, coordinates, blocks);
+        }
+    }
+}
+
+/// `a` on its way up and `b` on its way down, and what the pairs make of both.
+struct Both<C> {
+    up: Pyramid<C>,
+    down: Pyramid<C>,
+    /// `b a^T` of the values before every pair, entry by entry.
+    sums: [Vec<C>; 4],
+}
+
+impl<C: Real> Both<C> {
+    fn new(blocks: &Blocks<C>) -> Self {
+        Self {
+            up: Pyramid::new(blocks),
+            down: Pyramid::new(blocks),
+            sums: [0, 1, 2, 3].map(|_| vec![C::default(); blocks.dim() - 1]),
+        }
+    }
+
+    /// Makes `R a` of `a` and `R^T b` of `b`, and adds to the sums.
+    #[inline(always)]
+    fn add(&mut self, a: &mut [C], b: &mut [C], blocks: &Blocks<C>) {
+        for tier in &blocks.tiers {
+            let (coordinates, firsts, seconds) = self.up.tier(a, tier);
+            deal_rotated(coordinates, firsts, seconds, blocks.of(&tier.level));
+            let (coordinates, firsts, seconds) = self.down.tier(b, tier);
+            deal(coordinates, firsts, seconds);
+        }
+        for tier in blocks.tiers.iter().rev() {
+            let level = tier.level;
+            let span = level.first..level.first + level.count;
+            let (a, a_firsts, a_seconds) = self.up.tier(a, tier);
+            let (b, b_firsts, b_seconds) = self.down.tier(b, tier);
+            // The coordinates of `a` are still those before the pair; the firsts of `b` come from the tier above.
+            let sums = self.sums.each_mut().map(|sums| &mut sums[span.clone()]);
+            add_products(b_firsts, b_seconds, a, sums);
+            collect(a_firsts, a_seconds, a);
+            collect_rotated(b_firsts, b_seconds, b, blocks.of_transposed(&level));
+        }
+    }
+}
+
+#[inline(always)]
+fn deal<C: Real>(coordinates: &[C], firsts: &mut [C], seconds: &mut [C]) {
+    let (count, last) = (seconds.len(), coordinates.len() - 1);
+    // For an odd number the one without a partner; for an even number overwritten below. So in all four of these.
+    firsts[firsts.len() - 1] = coordinates[last];
+    let (coordinates, firsts) = (&coordinates[..2 * count], &mut firsts[..count]);
+    for k in 0..count {
+        firsts[k] = coordinates[2 * k];
+        seconds[k] = coordinates[2 * k + 1];
+    }
+}
+
+#[inline(always)]
+fn deal_rotated<C: Real>(
+    coordinates: &[C],
+    firsts: &mut [C],
+    seconds: &mut [C],
+    blocks: [&[C]; 4],
+) {
+    let (count, last) = (seconds.len(), coordinates.len() - 1);
+    firsts[firsts.len() - 1] = coordinates[last];
+    let (coordinates, firsts) = (&coordinates[..2 * count], &mut firsts[..count]);
+    let [ii, ij, ji, jj] = blocks.map(|entries| &entries[..count]);
+    for k in 0..count {
+        let (i, j) = (coordinates[2 * k], coordinates[2 * k + 1]);
+        firsts[k] = ii[k] * i + ij[k] * j;
+        seconds[k] = ji[k] * i + jj[k] * j;
+    }
+}
+
+#[inline(always)]
+fn collect<C: Real>(firsts: &[C], seconds: &[C], coordinates: &mut [C]) {
+    let (count, last) = (seconds.len(), coordinates.len() - 1);
+    coordinates[last] = firsts[firsts.len() - 1];
+    let (coordinates, firsts) = (&mut coordinates[..2 * count], &firsts[..count]);
+    for k in 0..count {
+        coordinates[2 * k] = firsts[k];
+        coordinates[2 * k + 1] = seconds[k];
+    }
+}
+
+#[inline(always)]
+fn collect_rotated<C: Real>(firsts: &[C], seconds: &[C], coordinates: &mut [C], blocks: [&[C]; 4]) {
+    let (count, last) = (seconds.len(), coordinates.len() - 1);
+    coordinates[last] = firsts[firsts.len() - 1];
+    let (coordinates, firsts) = (&mut coordinates[..2 * count], &firsts[..count]);
+    let [ii, ij, ji, jj] = blocks.map(|entries| &entries[..count]);
+    for k in 0..count {
+        let (i, j) = (firsts[k], seconds[k]);
+        coordinates[2 * k] = ii[k] * i + ij[k] * j;
+        coordinates[2 * k + 1] = ji[k] * i + jj[k] * j;
+    }
+}
+
+#[inline(always)]
+fn add_products<C: Real>(b_firsts: &[C], b_seconds: &[C], a: &[C], sums: [&mut [C]; 4]) {
+    let count = b_seconds.len();
+    let (b_firsts, a) = (&b_firsts[..count], &a[..2 * count]);
+    let [ii, ij, ji, jj] = sums.map(|entries| &mut entries[..count]);
+    for k in 0..count {
+        let (a_i, a_j) = (a[2 * k], a[2 * k + 1]);
+        ii[k] += b_firsts[k] * a_i;
+        ij[k] += b_firsts[k] * a_j;
+        ji[k] += b_seconds[k] * a_i;
+        jj[k] += b_seconds[k] * a_j;
+    }
+}
+
+#[macerator::with_simd]
+fn rotate_each<'a, S: macerator::Simd, C: Real, I: Iterator<Item = &'a mut [C]>>(
+    vectors: I,
+    blocks: &Blocks<C>,
+    transpose: bool,
+) {
+    let mut pyramid = Pyramid::new(blocks);
+    for vector in vectors {
+        match transpose {
+            false => pyramid.up(vector, blocks),
+            true => pyramid.down(vector, blocks),
+        }
+    }
+}
+
+/// Rotates all vectors where they are.
+pub(super) fn rotate_in_place<C: Real>(values: &mut [C], blocks: &Blocks<C>, transpose: bool) {
+    let dim = blocks.dim();
+    parallel::in_place(values, dim, |vectors| {
+        rotate_each(vectors.chunks_exact_mut(dim), blocks, transpose);
+    });
+}
+
+/// Rotates all vectors into a new buffer.
+pub(super) fn rotate<C: Real>(values: &[C], blocks: &Blocks<C>, transpose: bool) -> Vec<C> {
+    let dim = blocks.dim();
+    let count = parallel::vectors_in_piece(dim);
+    let work = |_, vectors: &mut parallel::Copies<'_, C>| rotate_each(vectors, blocks, transpose);
+    parallel::copied(values, dim, count, work).0
+}
+
+/// What of the two ways is wanted beside the sums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// `R a`
+    Up,
+    /// `R^T b`
+    Down,
+    Neither,
+}
+
+/// At most this many vectors are summed in the working precision; what is beyond is summed in f64.
+const SUMMED: usize = 256;
+
+/// The way that is kept, and the sums `b a^T` of the values before every pair, block by block.
+pub(super) fn gradients<C: Real>(
+    a: &[C],
+    b: &[C],
+    blocks: &Blocks<C>,
+    kept: Kept,
+) -> (Option<Vec<C>>, Vec<C>) {
+    let dim = blocks.dim();
+    // Few enough that a small batch is shared among threads too; by the shape alone, so that two runs add in one order.
+    let count = (a.len() / dim).div_ceil(16).clamp(1, SUMMED);
+    let (kept, sums) = match kept {
+        Kept::Up => {
+            let (kept, sums) = parallel::copied(a, dim, count, |index, a| {
+                let mut both = Both::new(blocks);
+                add_each(&mut both, a, part(b, dim, count, index), blocks, false);
+                both.sums
+            });
+            (Some(kept), sums)
+        }
+        Kept::Down => {
+            let (kept, sums) = parallel::copied(b, dim, count, |index, b| {
+                let mut both = Both::new(blocks);
+                add_each(&mut both, b, part(a, dim, count, index), blocks, true);
+                both.sums
+            });
+            (Some(kept), sums)
+        }
+        Kept::Neither => {
+            let sums = parallel::map(a.len().div_ceil(count * dim), |index| {
+                let mut both = Both::new(blocks);
+                let mut room = vec![C::default(); dim];
+                for (a, b) in part(a, dim, count, index).zip(part(b, dim, count, index)) {
+                    room.copy_from_slice(a);
+                    let (a, b) = (iter::once(&mut room[..]), iter::once(b));
+                    add_each(&mut both, a, b, blocks, false);
+                }
+                both.sums
+            });
+            (None, sums)
+        }
+    };
+    let total = |entry: usize, pair: usize| {
+        let parts = sums.iter().map(|sums| sums[entry][pair].to_f64());
+        C::from_f64(parts.sum())
+    };
+    let of_pair = |pair| [0, 1, 2, 3].map(|entry| total(entry, pair));
+    (kept, (0..dim - 1).flat_map(of_pair).collect())
+}
+
+/// The vectors of a piece of `count`.
+fn part<C>(values: &[C], dim: usize, count: usize, index: usize) -> ChunksExact<'_, C> {
+    let start = index * count * dim;
+    values[start..values.len().min(start + count * dim)].chunks_exact(dim)
+}
+
+/// Adds pairs of vectors, of which one is overwritten by its way: `a`, or `b` if it is `down`.
+#[macerator::with_simd]
+fn add_each<
+    'a,
+    'b,
+    S: macerator::Simd,
+    C: Real,
+    I: Iterator<Item = &'a mut [C]>,
+    J: Iterator<Item = &'b [C]>,
+>(
+    both: &mut Both<C>,
+    kept: I,
+    others: J,
+    blocks: &Blocks<C>,
+    down: bool,
+) {
+    let mut room = vec![C::default(); blocks.dim()];
+    for (kept, other) in kept.zip(others) {
+        room.copy_from_slice(other);
+        match down {
+            false => both.add(kept, &mut room, blocks),
+            true => both.add(&mut room, kept, blocks),
+        }
+    }
+}
