@@ -1,0 +1,235 @@
+//! A GOFT adapter trained with burn's own [`Learner`].
+//!
+//! ```text
+//! cargo run --release -p burn-goft-learner
+//! ```
+//!
+//! The task is the quickstart's: a vision transformer that reads upright digits is adapted to a camera that was mounted
+//! sideways, from 300 labelled images. Here burn's training loop does it, with its metrics, checkpoints, gradient
+//! accumulation and early stopping; `apply_goft` before the [`Learner`] is all that it needs.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for the command line"
+)]
+
+use std::error::Error;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use burn::data::dataloader::batcher::Batcher;
+use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
+use burn::data::dataset::InMemDataset;
+use burn::lr_scheduler::linear::LinearLrSchedulerConfig;
+use burn::module::Module;
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::optim::AdamWConfig;
+use burn::tensor::Device;
+use burn::train::metric::store::{Aggregate, Direction, Split};
+use burn::train::metric::{AccuracyMetric, LossMetric};
+use burn::train::{
+    ClassificationOutput, InferenceStep, Learner, MetricEarlyStoppingStrategy, StoppingCondition,
+    SupervisedTraining, TrainOutput, TrainStep,
+};
+use burn_goft::{Goft, GoftModule, Penalty};
+use clap::Parser;
+
+#[path = "../../quickstart/checkpoint.rs"]
+mod checkpoint;
+#[path = "../../quickstart/data.rs"]
+#[expect(dead_code, reason = "pretraining uses the rest")]
+mod data;
+#[path = "../../support/device.rs"]
+mod device;
+#[path = "../../quickstart/model.rs"]
+mod model;
+#[cfg(all(test, feature = "flex"))]
+mod tests;
+
+use checkpoint::pretrained;
+use data::{Batch, Digit, Digits, Mounting};
+use model::Vit;
+
+/// Peak learning rate, the quickstart's for qGOFT.
+const RATE: f64 = 1e-2;
+const BATCH: usize = 15;
+/// Batches whose gradients make one update.
+const ACCUMULATION: usize = 2;
+/// Epochs without a lower validation loss.
+const PATIENCE: usize = 5;
+
+/// Adapts a pretrained vision transformer to a camera that was mounted sideways, with burn's Learner.
+#[derive(Parser)]
+struct Options {
+    /// Epochs, fewer if the validation loss stops falling.
+    #[arg(long, default_value = "20")]
+    epochs: NonZeroUsize,
+    /// Strength of the orthogonality penalty.
+    #[arg(long, default_value_t = 0.001)]
+    strength: f64,
+    /// Folder for the adapter, and for logs and checkpoints in a new sub-folder.
+    #[arg(long, default_value = "learner-out")]
+    out: PathBuf,
+    /// flex, or with the feature of that name: ndarray, wgpu, wgpu-cpu (software adapters), vulkan, metal, webgpu, cuda.
+    #[arg(long, default_value = "flex")]
+    device: String,
+}
+
+// ANCHOR: step
+/// The model and what its training needs to know.
+#[derive(Module, Debug)]
+struct Adapted {
+    vit: Vit,
+    strength: f64,
+}
+
+impl TrainStep for Adapted {
+    type Input = Batch;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: Batch) -> TrainOutput<ClassificationOutput> {
+        let output = InferenceStep::step(self, batch);
+        let penalty = self.vit.orthogonality_penalty(Penalty::Paper);
+        let loss = output.loss.clone() + penalty.mul_scalar(self.strength);
+        // The output keeps the loss without the penalty, to be compared with validation.
+        TrainOutput::new(self, loss.backward(), output)
+    }
+}
+
+impl InferenceStep for Adapted {
+    type Input = Batch;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: Batch) -> ClassificationOutput {
+        let cross_entropy = CrossEntropyLossConfig::new().init(&batch.labels.device());
+        let logits = self.vit.forward(batch.images);
+        let loss = cross_entropy.forward(logits.clone(), batch.labels.clone());
+        ClassificationOutput::new(loss, logits, batch.labels)
+    }
+}
+// ANCHOR_END: step
+
+// ANCHOR: learner
+/// Attaches qGOFT to the encoder and trains it. Metrics, log and checkpoints go to `folder`.
+fn train(
+    options: &Options,
+    digits: &Digits,
+    device: &Device,
+    folder: &Path,
+) -> Result<Vit, Box<dyn Error>> {
+    let goft = Goft::quasi().with_targets(["encoder.*.weight"]);
+    let vit = pretrained(&device.clone().autodiff())?.apply_goft(goft)?;
+    println!("{}", vit.goft_report());
+
+    let epochs = options.epochs.get();
+    let batches = digits.labelled.len().div_ceil(BATCH);
+    // The schedule advances with every update, not with every batch.
+    let updates = epochs * batches.div_ceil(ACCUMULATION);
+    let schedule = LinearLrSchedulerConfig::new(RATE, 0.0, updates).init()?;
+    // Weight decay would pull the blocks towards zero instead of the identity.
+    let optimizer = AdamWConfig::new().with_weight_decay(0.0).init();
+    let strength = options.strength;
+    let learner = Learner::new(Adapted { vit, strength }, optimizer, schedule);
+
+    let patience = MetricEarlyStoppingStrategy::new(
+        &LossMetric::new(),
+        Aggregate::Mean,
+        Direction::Lowest,
+        Split::Valid,
+        StoppingCondition::NoImprovementSince { n_epochs: PATIENCE },
+    );
+    let training = loader(&digits.labelled, BATCH, device);
+    let validation = loader(&digits.held_out, 10 * BATCH, device);
+    let result = SupervisedTraining::new(folder, training, validation)
+        .metrics((AccuracyMetric::new(), LossMetric::new()))
+        .num_epochs(epochs)
+        // Gradients are added, not averaged; AdamW does not mind, SGD would want a lower rate.
+        .grads_accumulation(ACCUMULATION)
+        .early_stopping(patience)
+        // Whole models, each with its optimizer: the last two epochs and the one with the lowest validation loss.
+        .with_default_checkpointers()
+        .summary()
+        .launch(learner);
+    match result.error {
+        Some(error) => Err(error.into()),
+        None => Ok(result.model.vit),
+    }
+}
+// ANCHOR_END: learner
+
+/// What turns digits into the batches that the camera would give.
+struct Sideways;
+
+impl Batcher<Digit, Batch> for Sideways {
+    fn batch(&self, digits: Vec<Digit>, device: &Device) -> Batch {
+        Batch::new(&digits, Mounting::Sideways, device)
+    }
+}
+
+fn loader(digits: &[Digit], batch_size: usize, device: &Device) -> Arc<dyn DataLoader<Batch>> {
+    DataLoaderBuilder::new(Sideways)
+        .batch_size(batch_size)
+        .shuffle(0)
+        .set_device(device.clone())
+        .build(InMemDataset::new(digits.to_vec()))
+}
+
+// ANCHOR: adapter
+/// Saves the adapter alone, loads it onto a fresh pretrained model, and folds it into that model's weights. Returns the
+/// adapted and the merged model.
+fn save_load_merge(
+    trained: &Vit,
+    file: &Path,
+    device: &Device,
+) -> Result<[Vit; 2], Box<dyn Error>> {
+    trained.save_goft(file)?;
+    let loaded = pretrained(device)?.load_goft(file)?;
+    let merged = loaded.clone().merge_goft()?;
+    Ok([loaded, merged])
+}
+// ANCHOR_END: adapter
+
+fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    let device = device::device(&options.device)?;
+    let folder = new_folder(&options.out)?;
+    let digits = Digits::load();
+    let held_out = Batch::new(&digits.held_out, Mounting::Sideways, &device);
+    let before = pretrained(&device)?.accuracy(&held_out);
+
+    let trained = train(options, &digits, &device, &folder)?;
+    let file = options.out.join("adapter.safetensors");
+    let [loaded, merged] = save_load_merge(&trained, &file, &device)?;
+
+    println!("held-out accuracy, sideways: {before:.1} % before adaptation");
+    let expected = trained.forward(held_out.images.clone());
+    for (name, model) in [("trained", trained), ("loaded", loaded), ("merged", merged)] {
+        let accuracy = model.accuracy(&held_out);
+        let difference = model.forward(held_out.images.clone()) - expected.clone();
+        let largest = difference.abs().max().into_scalar::<f32>();
+        println!("{name}: {accuracy:.1} %, logits differ by at most {largest:.0e}");
+    }
+    println!("the adapter is in {}", file.display());
+    Ok(())
+}
+
+/// A folder that no earlier run has written to: burn's summary counts every epoch that it finds there.
+fn new_folder(out: &Path) -> Result<PathBuf, String> {
+    let mut runs = (1..).map(|run| out.join(format!("run-{run}")));
+    let folder = runs.find(|folder| !folder.exists()).expect("endless");
+    match std::fs::create_dir_all(&folder) {
+        Ok(()) => Ok(folder),
+        Err(error) => Err(format!("cannot write to `{}`: {error}", out.display())),
+    }
+}
+
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
