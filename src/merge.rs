@@ -91,9 +91,8 @@ fn invert_blocks(blocks: Tensor<3>, largest: f64) -> Result<(Tensor<3>, f64), Er
     let mut inverses = Vec::with_capacity(entries.len());
     for (index, entries) in entries.chunks_exact(4).enumerate() {
         let block = Block::from_rows(entries);
-        // Written so that a NaN is refused too.
-        if !(block.condition() <= largest) {
-            let condition = block.condition();
+        let condition = block.condition();
+        if condition.is_nan() || condition > largest {
             return Err(Error::Singular {
                 what: "block",
                 index,
@@ -114,7 +113,7 @@ fn invert_scale(scale: Tensor<1>, largest: f64) -> Result<(Tensor<1>, f64), Erro
     let mut condition = 1.0f64;
     for (index, value) in values.iter().enumerate() {
         let of_value = max / value.abs();
-        if !(of_value <= largest) {
+        if of_value.is_nan() || of_value > largest {
             return Err(Error::Singular {
                 what: "scale",
                 index,
