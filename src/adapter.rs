@@ -227,7 +227,11 @@ impl GoftAdapter {
     ///
     /// If the last axis of `x` is not `d_input`.
     pub fn rotate_input<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let rotated = rotate_transpose(x, self.blocks(), D - 1);
+        self.scale_input(rotate_transpose(x, self.blocks(), D - 1))
+    }
+
+    /// `diag(s_in) v` for rotated activations `[.., d_input]`; `v` itself without an input scale.
+    pub(crate) fn scale_input<const D: usize>(&self, rotated: Tensor<D>) -> Tensor<D> {
         match &self.input_scale {
             Some(scale) => scale_axis(rotated, scale.val(), D - 1),
             None => rotated,

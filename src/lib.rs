@@ -64,7 +64,8 @@
 //! - [`Penalty`]: what holds a quasi adapter near orthogonal. [`quasi_bounds`], [`strict_distance_bound`]: how far a rotation can
 //!   be from orthogonal, or from the identity. [`orthogonality_error`]: how far it is.
 //! - [`rotate`](fn@rotate), [`rotate_transpose`], [`Givens`], [`QuasiGivens`], [`RotationPlan`]: the rotation itself, on any axis
-//!   of any tensor. [`rotate_portable`]: the same without a kernel, to compare with.
+//!   of any tensor. [`rotate_transpose_each`]: several rotations of one tensor. [`rotate_portable`]: the same without a kernel, to
+//!   compare with.
 //! - [`GivensOps`]: the operation as each backend provides it.
 //! - [`Error`]: what was asked, what was found, what to do. A wrong shape panics and says the same.
 //!
@@ -188,7 +189,7 @@ pub use module::GoftModule;
 pub use ops::GivensOps;
 pub use plan::{Level, RotationPlan};
 pub use report::{AdaptedLayer, GoftReport};
-pub use rotate::{rotate, rotate_portable, rotate_transpose};
+pub use rotate::{rotate, rotate_portable, rotate_transpose, rotate_transpose_each};
 
 /// The programs of the README, compiled and run as tests.
 #[cfg(all(doctest, feature = "flex"))]

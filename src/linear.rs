@@ -1,5 +1,7 @@
 //! A `Linear` that rotates its input: the side to train with.
 
+use std::array;
+
 use burn::module::{
     Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
     Param,
@@ -12,6 +14,7 @@ use crate::adapter::GoftAdapter;
 use crate::error::Error;
 use crate::goft::Goft;
 use crate::module::GoftModule;
+use crate::rotate::rotate_transpose_each;
 
 /// A drop-in for burn's [`Linear`] that applies a GOFT adapter to its input.
 ///
@@ -128,8 +131,61 @@ impl GoftLinear {
             // Not the base: an adapter of another method acts through the weight's value.
             return self.inner.forward(input);
         };
+        self.multiply(adapter, adapter.rotate_input(input))
+    }
+
+    /// What [`forward`](Self::forward) of each layer gives for one input, reading it once: for the query, key and value of
+    /// attention.
+    ///
+    /// # Shapes
+    ///
+    /// - `input`: `[.., d_input]`, the same `d_input` for all layers
+    /// - returns: `[.., d_output]` of each layer, in their order
+    ///
+    /// # Panics
+    ///
+    /// If the last axis of `input` is not `d_input` of every layer.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # #[cfg(feature = "flex")] {
+    /// use burn::{nn::LinearConfig, tensor::{Device, Distribution, Tensor}};
+    /// use burn_goft::{Goft, GoftLinear};
+    ///
+    /// let device = Device::flex();
+    /// let goft = Goft::strict().with_init_std(0.5);
+    /// let layer = || GoftLinear::from_linear(LinearConfig::new(8, 8).init(&device), &goft);
+    /// let (query, key, value) = (layer()?, layer()?, layer()?);
+    /// let x = Tensor::<3>::random([2, 5, 8], Distribution::Normal(0.0, 1.0), &device);
+    /// let [q, _, _] = GoftLinear::forward_each([&query, &key, &value], x.clone());
+    /// assert_eq!(q.into_data(), query.forward(x).into_data());
+    /// # }
+    /// # Ok::<(), burn_goft::Error>(())
+    /// ```
+    pub fn forward_each<const D: usize, const K: usize>(
+        layers: [&Self; K],
+        input: Tensor<D>,
+    ) -> [Tensor<D>; K] {
+        let adapters = layers.map(|layer| layer.adapter().filter(|adapter| adapter.is_enabled()));
+        let blocks = adapters.iter().map(|adapter| Some((*adapter)?.blocks()));
+        let blocks = blocks.collect::<Option<Vec<_>>>();
+        let alike = |blocks: &Vec<Tensor<3>>| blocks.iter().all(|b| b.dtype() == blocks[0].dtype());
+        let Some(blocks) = blocks.filter(alike) else {
+            return layers.map(|layer| layer.forward(input.clone()));
+        };
+        let rotated = rotate_transpose_each(input, array::from_fn(|k| blocks[k].clone()));
+        let mut layers = layers.into_iter().zip(adapters);
+        rotated.map(|rotated| {
+            let (layer, adapter) = layers.next().expect("one for each");
+            let adapter = adapter.expect("each has blocks");
+            layer.multiply(adapter, adapter.scale_input(rotated))
+        })
+    }
+
+    /// The layer behind the rotation.
+    fn multiply<const D: usize>(&self, adapter: &GoftAdapter, rotated: Tensor<D>) -> Tensor<D> {
         let weight = self.inner.weight.base();
-        let rotated = adapter.rotate_input(input);
         if adapter.norm_scale() != crate::NormScale::Neuron {
             return linear(rotated, weight, self.bias());
         }

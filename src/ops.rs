@@ -42,6 +42,27 @@ pub trait GivensOps: Backend {
         portable::rotate::<Self>(x, blocks, axis, transpose)
     }
 
+    /// Rotates `x` by each of several rotations, reading it once: what the query, key and value layers of attention need.
+    ///
+    /// # Arguments
+    ///
+    /// As for [`givens_rotate`](Self::givens_rotate), with `blocks [k, d-1, 2, 2]`, one rotation behind the other.
+    ///
+    /// # Returns
+    ///
+    /// `k` tensors of the shape and dtype of `x`.
+    #[fusion(meta = each_metadata)]
+    fn givens_rotate_each(
+        x: FloatTensor<Self>,
+        blocks: FloatTensor<Self>,
+        axis: usize,
+        transpose: bool,
+    ) -> Vec<FloatTensor<Self>> {
+        portable::each::<Self>(blocks)
+            .map(|blocks| Self::givens_rotate(x.clone(), blocks, axis, transpose))
+            .collect()
+    }
+
     /// The derivative of a loss by the blocks, from the derivative `grad` by the rotation's result.
     ///
     /// # Arguments
@@ -80,6 +101,16 @@ pub trait GivensOps: Backend {
 
 #[cfg(feature = "cubecl-backend")]
 use burn::backend::fusion::custom::TensorSpec;
+
+#[cfg(feature = "cubecl-backend")]
+fn each_metadata(
+    x: &TensorSpec,
+    blocks: &TensorSpec,
+    _axis: &usize,
+    _transpose: &bool,
+) -> Vec<TensorSpec> {
+    vec![x.clone(); blocks.shape[0]]
+}
 
 #[cfg(feature = "cubecl-backend")]
 fn gradients_metadata(

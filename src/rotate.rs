@@ -91,6 +91,46 @@ pub fn rotate_transpose<const D: usize>(x: Tensor<D>, blocks: Tensor<3>, axis: u
     dispatch("rotate_transpose", x, blocks, axis, true)
 }
 
+/// [`rotate_transpose`] along the last axis by each of `K` rotations, reading `x` once: for layers that share their input, as the
+/// query, key and value of attention do.
+#[cfg_attr(doc, doc = r#"$$v \mapsto (R_1^\top v, \dots, R_K^\top v)$$"#)]
+#[cfg_attr(not(doc), doc = "`v -> (R_1^T v, ..., R_K^T v)`")]
+///
+/// Shapes, dtypes, cost, panics and source as for [`rotate`](fn@rotate), for each of `blocks`; all have one dtype.
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Distribution, Tensor};
+/// use burn_goft::{Givens, rotate_transpose, rotate_transpose_each};
+///
+/// let device = Device::flex();
+/// let angles = || Tensor::random([7], Distribution::Uniform(-3.0, 3.0), &device);
+/// let blocks = [angles(), angles(), angles()].map(|angles| Givens::from_angles(angles).blocks());
+/// let x = Tensor::<2>::random([4, 8], Distribution::Normal(0.0, 1.0), &device);
+/// let [query, _key, _value] = rotate_transpose_each(x.clone(), blocks.clone());
+/// let [of_query, ..] = blocks;
+/// assert_eq!(query.into_data(), rotate_transpose(x, of_query, 1).into_data());
+/// # }
+/// ```
+pub fn rotate_transpose_each<const D: usize, const K: usize>(
+    x: Tensor<D>,
+    blocks: [Tensor<3>; K],
+) -> [Tensor<D>; K] {
+    let axis = D - 1;
+    for blocks in &blocks {
+        check("rotate_transpose_each", x.dims(), blocks.dims(), axis);
+    }
+    if K < 2 || x.dims()[axis] == 1 || !listed(&x.device()) {
+        return blocks.map(|blocks| rotate_transpose(x.clone(), blocks, axis));
+    }
+    let blocks = Tensor::stack::<4>(blocks.to_vec(), 0).into_dispatch();
+    let rotated = Dispatch::givens_rotate_each(x.into_dispatch(), blocks, axis, true);
+    let mut rotated = rotated.into_iter().map(Tensor::from_dispatch);
+    std::array::from_fn(|_| rotated.next().expect("as many as there are blocks"))
+}
+
 /// [`rotate`](fn@rotate), or with `transpose` [`rotate_transpose`], by the portable body: the backend's own tensor operations, level
 /// by level, whatever kernel the backend has. Slower; what a kernel is compared with on a device of your own.
 ///

@@ -1,9 +1,8 @@
-//! Differentiation: one node for the whole rotation, whatever the number of levels, that keeps its input and nothing else.
+//! Differentiation: one node for a whole rotation, whatever the number of levels, that keeps its input and nothing else.
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
 
-use burn::backend::Backend;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::retro_forward::RetroForward;
 use burn::backend::autodiff::checkpoint::state::BackwardStates;
@@ -12,6 +11,8 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::autodiff::{Autodiff, NodeId};
 use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, TensorMetadata};
+use burn::tensor::{Shape, Slice};
 
 use crate::ops::GivensOps;
 
@@ -22,31 +23,63 @@ impl<B: Backend + GivensOps, C: CheckpointStrategy> GivensOps for Autodiff<B, C>
         axis: usize,
         transpose: bool,
     ) -> FloatTensor<Self> {
-        let way = Way { axis, transpose };
-        let blocks_tracked = blocks.is_tracked();
-        let prepared = Rotation
-            .prepare::<C>([x.node(), blocks.node()])
-            .memory_bound()
-            .retro_forward(Again::<B>::new(x.node().id(), blocks.node().id(), way))
-            .parents([&x, &blocks])
-            .stateful();
-        match prepared {
-            OpsKind::Tracked(mut prep) => {
-                let saved = Saved {
-                    // Where only `x` is tracked, its own derivative needs the blocks alone.
-                    x: blocks_tracked.then(|| prep.checkpoint(&x)),
-                    blocks: prep.checkpoint(&blocks),
-                    way,
-                };
-                prep.finish(
-                    saved,
-                    way.rotate::<B>(x.into_primitive(), blocks.into_primitive()),
-                )
-            }
-            OpsKind::UnTracked(prep) => {
-                prep.finish(way.rotate::<B>(x.into_primitive(), blocks.into_primitive()))
-            }
+        let way = Way {
+            axis,
+            transpose,
+            one_of: None,
+        };
+        // Without another handle on it, a buffer that nobody else needs can be rotated where it is.
+        let rotate = |x: FloatTensor<Self>, blocks: FloatTensor<Self>| {
+            way.rotate::<B>(x.into_primitive(), blocks.into_primitive())
+        };
+        node::<B, C>(x, blocks, way, rotate)
+    }
+
+    fn givens_rotate_each(
+        x: FloatTensor<Self>,
+        blocks: FloatTensor<Self>,
+        axis: usize,
+        transpose: bool,
+    ) -> Vec<FloatTensor<Self>> {
+        let (values, all) = (x.primitive().clone(), blocks.primitive().clone());
+        let rotated = B::givens_rotate_each(values, all, axis, transpose);
+        let node_of = |(index, rotated)| {
+            let way = Way {
+                axis,
+                transpose,
+                one_of: Some(index),
+            };
+            node::<B, C>(x.clone(), blocks.clone(), way, |_, _| rotated)
+        };
+        rotated.into_iter().enumerate().map(node_of).collect()
+    }
+}
+
+/// Registers a rotation that `rotate` computes.
+fn node<B: Backend + GivensOps, C: CheckpointStrategy>(
+    x: FloatTensor<Autodiff<B, C>>,
+    blocks: FloatTensor<Autodiff<B, C>>,
+    way: Way,
+    rotate: impl FnOnce(FloatTensor<Autodiff<B, C>>, FloatTensor<Autodiff<B, C>>) -> FloatTensor<B>,
+) -> FloatTensor<Autodiff<B, C>> {
+    let blocks_tracked = blocks.is_tracked();
+    let prepared = Rotation
+        .prepare::<C>([x.node(), blocks.node()])
+        .memory_bound()
+        .retro_forward(Again::<B>::new(x.node().id(), blocks.node().id(), way))
+        .parents([&x, &blocks])
+        .stateful();
+    match prepared {
+        OpsKind::Tracked(mut prep) => {
+            let saved = Saved {
+                // Where only `x` is tracked, its own derivative needs the blocks alone.
+                x: blocks_tracked.then(|| prep.checkpoint(&x)),
+                blocks: prep.checkpoint(&blocks),
+                way,
+            };
+            prep.finish(saved, rotate(x, blocks))
         }
+        OpsKind::UnTracked(prep) => prep.finish(rotate(x, blocks)),
     }
 }
 
@@ -54,12 +87,44 @@ impl<B: Backend + GivensOps, C: CheckpointStrategy> GivensOps for Autodiff<B, C>
 struct Way {
     axis: usize,
     transpose: bool,
+    /// Which rotation, if the blocks are those of several.
+    one_of: Option<usize>,
 }
 
 impl Way {
     fn rotate<B: GivensOps>(self, x: FloatTensor<B>, blocks: FloatTensor<B>) -> FloatTensor<B> {
-        B::givens_rotate(x, blocks, self.axis, self.transpose)
+        B::givens_rotate(x, self.blocks::<B>(blocks), self.axis, self.transpose)
     }
+
+    /// The blocks `[d-1, 2, 2]` of this rotation.
+    fn blocks<B: Backend>(self, blocks: FloatTensor<B>) -> FloatTensor<B> {
+        let shape = blocks.shape();
+        match self.one_of {
+            None => blocks,
+            Some(index) => {
+                let blocks = B::float_slice(blocks, &part(&shape, index));
+                B::float_reshape(blocks, Shape::new([shape[1], 2, 2]))
+            }
+        }
+    }
+
+    /// The derivative by all blocks, of which this rotation's are some.
+    fn among<B: Backend>(self, of_blocks: FloatTensor<B>, all: &Shape) -> FloatTensor<B> {
+        match self.one_of {
+            None => of_blocks,
+            Some(index) => {
+                let (device, dtype) = (of_blocks.device(), of_blocks.dtype());
+                let zeros = B::float_zeros(all.clone(), &device, dtype.into());
+                let of_blocks = B::float_reshape(of_blocks, Shape::new([1, all[1], 2, 2]));
+                B::float_slice_assign(zeros, &part(all, index), of_blocks)
+            }
+        }
+    }
+}
+
+/// The blocks of one of several rotations.
+fn part(all: &Shape, index: usize) -> [Slice; 4] {
+    [index..index + 1, 0..all[1], 0..2, 0..2].map(Slice::from)
 }
 
 #[derive(Clone, Debug)]
@@ -83,19 +148,21 @@ impl<B: Backend + GivensOps> Backward<B, 2> for Rotation {
     ) {
         let [of_x, of_blocks] = ops.parents;
         let Saved { x, blocks, way } = ops.state;
-        let Way { axis, transpose } = way;
+        let (axis, transpose) = (way.axis, way.transpose);
         let grad = grads.consume::<B>(&ops.node);
         let blocks = checkpointer.retrieve_node_output::<B::FloatTensorPrimitive>(blocks);
+        let all = blocks.shape();
+        let blocks = way.blocks::<B>(blocks);
         let x = x.map(|id| checkpointer.retrieve_node_output::<B::FloatTensorPrimitive>(id));
         match (of_x, of_blocks, x) {
             (Some(of_x), Some(of_blocks), Some(x)) => {
                 let (by_x, by_blocks) = B::givens_gradients(x, grad, blocks, axis, transpose);
                 grads.register::<B>(of_x.id, by_x);
-                grads.register::<B>(of_blocks.id, by_blocks);
+                grads.register::<B>(of_blocks.id, way.among::<B>(by_blocks, &all));
             }
             (None, Some(of_blocks), Some(x)) => {
                 let by_blocks = B::givens_block_gradients(x, grad, blocks, axis, transpose);
-                grads.register::<B>(of_blocks.id, by_blocks);
+                grads.register::<B>(of_blocks.id, way.among::<B>(by_blocks, &all));
             }
             (Some(of_x), ..) => {
                 let by_x = B::givens_rotate(grad, blocks, axis, !transpose);

@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod each;
 mod graph;
 #[path = "../oracle/mod.rs"]
 mod oracle;

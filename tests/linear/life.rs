@@ -275,3 +275,30 @@ fn a_layer_with_one_input_has_nothing_to_turn_and_works() {
         }
     }
 }
+
+#[test]
+fn several_layers_of_one_input_compute_what_each_does() {
+    for (_, device) in common::devices() {
+        let x = input([2, 3, 6], &device);
+        let adapted = |goft: Goft, seed| {
+            let layer = GoftLinear::from_linear(linear(&device), &goft).unwrap();
+            stir(layer, seed, 0.3)
+        };
+        let plain = GoftLinear::from(linear(&device));
+        let off = adapted(Goft::strict(), 8).enable_goft(false);
+        let strict = adapted(Goft::strict(), 5);
+        let scaled = adapted(Goft::quasi().with_norm_scale(NormScale::Input), 6);
+        let neuron = adapted(Goft::strict().with_norm_scale(NormScale::Neuron), 7);
+        for layers in [
+            [&strict, &scaled, &neuron],
+            [&strict, &plain, &neuron],
+            [&off, &strict, &scaled],
+            [&plain, &plain, &plain],
+        ] {
+            let found = GoftLinear::forward_each(layers, x.clone());
+            for (found, layer) in found.into_iter().zip(layers) {
+                assert_eq!(bits(&found), bits(&layer.forward(x.clone())));
+            }
+        }
+    }
+}

@@ -3,6 +3,7 @@
 mod arguments;
 #[path = "../common/mod.rs"]
 mod common;
+mod each;
 #[path = "../oracle/mod.rs"]
 mod oracle;
 mod sizes;

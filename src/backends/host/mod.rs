@@ -71,7 +71,7 @@ fn rotate_in<B: Host, C: Real>(
     }
     let values = B::values::<C>(&x);
     let rotated = match after {
-        1 => rows::rotate(values, &blocks, transpose),
+        1 => rows::rotate(values, &[blocks], transpose).remove(0),
         _ => {
             let mut values = values.to_vec();
             columns::rotate_in_place(&mut values, after, &blocks, transpose);
@@ -79,6 +79,54 @@ fn rotate_in<B: Host, C: Real>(
         }
     };
     B::from_values(rotated, shape)
+}
+
+/// See [`GivensOps::givens_rotate_each`](crate::GivensOps::givens_rotate_each).
+pub(crate) fn rotate_each<B: Host>(
+    x: FloatTensor<B>,
+    blocks: FloatTensor<B>,
+    axis: usize,
+    transpose: bool,
+) -> Vec<FloatTensor<B>> {
+    let shape = x.shape();
+    let rotations = portable::each::<B>(blocks.clone());
+    if shape.num_elements() == 0 || axis + 1 < shape.num_dims() {
+        return rotations
+            .map(|blocks| rotate::<B>(x.clone(), blocks, axis, transpose))
+            .collect();
+    }
+    let dtype = x.dtype();
+    let compute = compute_dtype(dtype, blocks.dtype());
+    let x = as_dtype::<B>(x, compute);
+    let rotations: Vec<_> = rotations
+        .map(|blocks| as_dtype::<B>(blocks, compute))
+        .collect();
+    let rotated = match compute {
+        DType::F64 => rotate_each_in::<B, f64>(x, rotations, transpose),
+        _ => rotate_each_in::<B, f32>(x, rotations, transpose),
+    };
+    let rotated = rotated.into_iter();
+    rotated
+        .map(|rotated| cast::<B>(rotated, compute, dtype))
+        .collect()
+}
+
+/// Along the last axis.
+fn rotate_each_in<B: Host, C: Real>(
+    x: FloatTensor<B>,
+    rotations: Vec<FloatTensor<B>>,
+    transpose: bool,
+) -> Vec<FloatTensor<B>> {
+    let shape = x.shape();
+    let dim = shape[shape.num_dims() - 1];
+    let rotations: Vec<_> = rotations
+        .iter()
+        .map(|blocks| Blocks::new(B::values::<C>(blocks), dim))
+        .collect();
+    let rotated = rows::rotate(B::values::<C>(&x), &rotations, transpose).into_iter();
+    rotated
+        .map(|values| B::from_values(values, shape.clone()))
+        .collect()
 }
 
 /// See [`GivensOps::givens_block_gradients`](crate::GivensOps::givens_block_gradients).
@@ -189,6 +237,15 @@ macro_rules! operations {
             transpose: bool,
         ) -> FloatTensor<Self> {
             host::rotate::<Self>(x, blocks, axis, transpose)
+        }
+
+        fn givens_rotate_each(
+            x: FloatTensor<Self>,
+            blocks: FloatTensor<Self>,
+            axis: usize,
+            transpose: bool,
+        ) -> Vec<FloatTensor<Self>> {
+            host::rotate_each::<Self>(x, blocks, axis, transpose)
         }
 
         fn givens_block_gradients(

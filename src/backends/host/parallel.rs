@@ -49,38 +49,53 @@ impl<'a, C: Real> Iterator for Copies<'a, C> {
     }
 }
 
-/// A new buffer with a copy of all vectors, on which `work` was done `count` vectors at a time, and its results in order.
+/// New buffers with a copy of all vectors each, on which `work` was done `count` vectors at a time, and its results in order:
+/// piece by piece, and for each piece buffer by buffer, so that a piece is read from memory once.
+///
+/// `work` gets the number of the piece and of the buffer.
 pub(super) fn copied<C: Real, R: Send>(
     values: &[C],
     dim: usize,
     count: usize,
-    work: impl Fn(usize, &mut Copies<'_, C>) -> R + Sync,
-) -> (Vec<C>, Vec<R>) {
+    buffers: usize,
+    work: impl Fn(usize, usize, &mut Copies<'_, C>) -> R + Sync,
+) -> (Vec<Vec<C>>, Vec<R>) {
     let piece = dim * count;
-    let mut copy = Vec::with_capacity(values.len());
-    let room = &mut copy.spare_capacity_mut()[..values.len()];
-    let work = |(index, (values, room)): (usize, (&[C], &mut [MaybeUninit<C>]))| {
+    let mut copies: Vec<Vec<C>> = (0..buffers)
+        .map(|_| Vec::with_capacity(values.len()))
+        .collect();
+    let mut rooms = Vec::with_capacity(buffers * values.len().div_ceil(piece));
+    for (buffer, copy) in copies.iter_mut().enumerate() {
+        let room = &mut copy.spare_capacity_mut()[..values.len()];
+        let pieces = values.chunks(piece).zip(room.chunks_mut(piece));
+        rooms.extend(
+            pieces
+                .enumerate()
+                .map(|(index, (values, room))| (index, buffer, values, room)),
+        );
+    }
+    rooms.sort_by_key(|(index, buffer, ..)| (*index, *buffer));
+    let work = |(index, buffer, values, room): (_, _, &[C], &mut [MaybeUninit<C>])| {
         let mut copies = Copies {
             vectors: values.chunks_exact(dim),
             rooms: room.chunks_exact_mut(dim),
         };
-        let result = work(index, &mut copies);
+        let result = work(index, buffer, &mut copies);
         copies.for_each(drop);
         result
     };
-    let results = match values.len() <= piece {
-        true => vec![work((0, (values, room)))],
-        false => {
-            let pieces = values.par_chunks(piece).zip(room.par_chunks_mut(piece));
-            pieces.enumerate().map(&work).collect()
-        }
+    let results = match rooms.len() {
+        1 => rooms.into_iter().map(work).collect(),
+        _ => rooms.into_par_iter().map(work).collect(),
     };
-    #[expect(
-        unsafe_code,
-        reason = "every piece of the room was copied into to its end, whatever `work` left over"
-    )]
-    unsafe {
-        copy.set_len(values.len());
+    for copy in &mut copies {
+        #[expect(
+            unsafe_code,
+            reason = "every piece of the room was copied into to its end, whatever `work` left over"
+        )]
+        unsafe {
+            copy.set_len(values.len());
+        }
     }
-    (copy, results)
+    (copies, results)
 }

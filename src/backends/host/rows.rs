@@ -212,12 +212,18 @@ pub(super) fn rotate_in_place<C: Real>(values: &mut [C], blocks: &Blocks<C>, tra
     });
 }
 
-/// Rotates all vectors into a new buffer.
-pub(super) fn rotate<C: Real>(values: &[C], blocks: &Blocks<C>, transpose: bool) -> Vec<C> {
-    let dim = blocks.dim();
+/// Rotates all vectors into new buffers, one for each rotation.
+pub(super) fn rotate<C: Real>(
+    values: &[C],
+    rotations: &[Blocks<C>],
+    transpose: bool,
+) -> Vec<Vec<C>> {
+    let dim = rotations[0].dim();
     let count = parallel::vectors_in_piece(dim);
-    let work = |_, vectors: &mut parallel::Copies<'_, C>| rotate_each(vectors, blocks, transpose);
-    parallel::copied(values, dim, count, work).0
+    let work = |_, rotation: usize, vectors: &mut parallel::Copies<'_, C>| {
+        rotate_each(vectors, &rotations[rotation], transpose);
+    };
+    parallel::copied(values, dim, count, rotations.len(), work).0
 }
 
 /// What of the two ways is wanted beside the sums.
@@ -243,23 +249,23 @@ pub(super) fn gradients<C: Real>(
     let dim = blocks.dim();
     // Few enough that a small batch is shared among threads too; by the shape alone, so that two runs add in one order.
     let count = (a.len() / dim).div_ceil(16).clamp(1, SUMMED);
+    let copied = |kept, other, down| {
+        let (mut copies, sums) = parallel::copied(kept, dim, count, 1, |index, _, kept| {
+            let mut both = Both::new(blocks);
+            add_each(
+                &mut both,
+                kept,
+                part(other, dim, count, index),
+                blocks,
+                down,
+            );
+            both.sums
+        });
+        (copies.pop(), sums)
+    };
     let (kept, sums) = match kept {
-        Kept::Up => {
-            let (kept, sums) = parallel::copied(a, dim, count, |index, a| {
-                let mut both = Both::new(blocks);
-                add_each(&mut both, a, part(b, dim, count, index), blocks, false);
-                both.sums
-            });
-            (Some(kept), sums)
-        }
-        Kept::Down => {
-            let (kept, sums) = parallel::copied(b, dim, count, |index, b| {
-                let mut both = Both::new(blocks);
-                add_each(&mut both, b, part(a, dim, count, index), blocks, true);
-                both.sums
-            });
-            (Some(kept), sums)
-        }
+        Kept::Up => copied(a, b, false),
+        Kept::Down => copied(b, a, true),
         Kept::Neither => {
             let sums = parallel::map(a.len().div_ceil(count * dim), |index| {
                 let mut both = Both::new(blocks);
