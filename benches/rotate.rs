@@ -7,12 +7,6 @@
 //! A copy is a new buffer filled from the tensor: on a CPU backend by as many threads as the kernels have, on a device by the
 //! device. `forward` is `R^T` on the last axis of activations, `merge` is `R W` on the first axis of a weight, `backward` the
 //! derivatives by input and blocks. Portable is the same by the backend's own tensor operations.
-#![expect(
-    clippy::print_stdout,
-    missing_docs,
-    reason = "a program for the command line"
-)]
-
 mod support;
 
 use burn::backend::Dispatch;

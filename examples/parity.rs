@@ -252,7 +252,7 @@ impl Errors<'_> {
         let error = error.fold(0.0, |max, error| if error <= max { max } else { error });
         let relative = if error == 0.0 { 0.0 } else { error / scale };
         let largest = self.largest.entry(name.to_string()).or_insert(0.0);
-        if !(relative <= *largest) {
+        if relative.is_nan() || relative > *largest {
             *largest = relative;
         }
         Ok(())

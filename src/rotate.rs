@@ -96,7 +96,11 @@ pub fn rotate_transpose<const D: usize>(x: Tensor<D>, blocks: Tensor<3>, axis: u
 #[cfg_attr(doc, doc = r#"$$v \mapsto (R_1^\top v, \dots, R_K^\top v)$$"#)]
 #[cfg_attr(not(doc), doc = "`v -> (R_1^T v, ..., R_K^T v)`")]
 ///
-/// Shapes, dtypes, cost, panics and source as for [`rotate`](fn@rotate), for each of `blocks`; all have one dtype.
+/// Shapes, dtypes, cost and source as for [`rotate`](fn@rotate), for each of `blocks`; all have one dtype.
+///
+/// # Panics
+///
+/// If one of `blocks` is not `[d-1, 2, 2]`.
 ///
 /// # Example
 ///

@@ -166,6 +166,7 @@ pub(crate) fn on_heap(device: &str) -> bool {
 }
 
 /// Prints the rows.
+#[expect(clippy::print_stdout, reason = "a program for the command line")]
 pub(crate) fn print(rows: &[Row], options: &Options) {
     if options.json {
         for row in rows {

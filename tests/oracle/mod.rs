@@ -21,7 +21,7 @@ pub(crate) fn pairing(d: usize) -> Vec<Vec<(usize, usize)>> {
     while s < d {
         levels.push(
             (0..d)
-                .filter(|i| i % (2 * s) == 0 && i + s < d)
+                .filter(|i| i.is_multiple_of(2 * s) && i + s < d)
                 .map(|i| (i, i + s))
                 .collect(),
         );
@@ -162,6 +162,6 @@ pub(crate) fn vectors(values: &[f64], shape: [usize; 3], axis: usize) -> Vec<Vec
 fn axis_indices(count: usize, shape: [usize; 3], axis: usize) -> impl Iterator<Item = Vec<usize>> {
     let stride: usize = shape[axis + 1..].iter().product();
     let d = shape[axis];
-    let starts = (0..count).filter(move |at| at / stride % d == 0);
+    let starts = (0..count).filter(move |at| (at / stride).is_multiple_of(d));
     starts.map(move |start| (0..d).map(|k| start + k * stride).collect())
 }

@@ -9,6 +9,10 @@
 //!   rows      0         4         8           12
 //!   group     (levels 3 and 4)
 //! ```
+#![expect(
+    clippy::extra_unused_type_parameters,
+    reason = "`S` is the instruction set that `with_simd` compiles a body for; the compiler vectorizes plain loops with it"
+)]
 
 use rayon::prelude::*;
 
