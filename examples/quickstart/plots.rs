@@ -39,12 +39,15 @@ pub(crate) fn draw(results: &Results, folder: &Path) -> Result<(), Box<dyn Error
 fn draw_curves(results: &Results, file: &Path) -> Result<(), Box<dyn Error>> {
     let area = SVGBackend::new(file, (900, 560)).into_drawing_area();
     area.fill(&WHITE)?;
-    let epochs = results.curves[0].len() - 1;
+    let epochs = results.curves[0]
+        .last()
+        .map_or(0, |(epoch, _)| *epoch)
+        .max(1);
     let lowest = results
         .curves
         .iter()
         .flatten()
-        .fold(100.0f64, |a, b| a.min(*b));
+        .fold(100.0f64, |lowest, (_, accuracy)| lowest.min(*accuracy));
     let bottom = (lowest / 10.0).floor() * 10.0;
     let mut chart = ChartBuilder::on(&area)
         .caption("Adapting to the sideways camera", ("sans-serif", 24))
@@ -62,12 +65,8 @@ fn draw_curves(results: &Results, file: &Path) -> Result<(), Box<dyn Error>> {
         .draw()?;
     for ((method, curve), colour) in Method::ALL.iter().zip(&results.curves).zip(COLOURS) {
         let style = colour.stroke_width(2);
-        let points = curve
-            .iter()
-            .enumerate()
-            .map(|(epoch, accuracy)| (epoch, *accuracy));
         chart
-            .draw_series(LineSeries::new(points, style))?
+            .draw_series(LineSeries::new(curve.iter().copied(), style))?
             .label(method.name())
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], style));
     }
