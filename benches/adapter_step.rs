@@ -37,8 +37,7 @@ fn step(x: &Tensor<2>, forward: impl Fn(Tensor<2>) -> Tensor<2>) {
 }
 
 fn steps(n: usize, d: usize, m: usize, device: &Device, options: &Options) -> Vec<Row> {
-    let dtype = options.dtype();
-    let x = support::tensor([n, d], 2.0, device, dtype);
+    let x = support::tensor([n, d], 2.0, device, DType::F32);
     let linear = LinearConfig::new(d, m)
         .with_bias(false)
         .init(device)

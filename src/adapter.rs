@@ -6,6 +6,7 @@ use burn::tensor::{DType, Device, Distribution, Shape, Tensor};
 use crate::error::Error;
 use crate::givens::{AngleForm, Givens, QuasiGivens};
 use crate::goft::{Goft, Kind, NormScale};
+use crate::portable::compute_dtype;
 use crate::rotate::{rotate, rotate_transpose};
 use crate::switch::Switch;
 
@@ -296,11 +297,7 @@ pub(crate) fn scale_axis<const D: usize>(x: Tensor<D>, scale: Tensor<1>, axis: u
     let mut shape = [1; D];
     shape[axis] = scale.dims()[0];
     let dtype = x.dtype();
-    let compute = if dtype == DType::F64 {
-        DType::F64
-    } else {
-        scale.dtype()
-    };
+    let compute = compute_dtype(dtype, scale.dtype());
     let scaled = x.cast(compute) * scale.cast(compute).reshape(shape);
     scaled.cast(dtype)
 }

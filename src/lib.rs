@@ -127,7 +127,7 @@
 //!
 //! A rotation returns the dtype of its data. Its arithmetic is done in the wider dtype of data and blocks, and at least in f32:
 //! f16 and bf16 data lose the final rounding only. Adapter parameters are f32, or f64 on an f64 weight, whatever the precision of
-//! the model. Parameters at the identity give the data back exactly.
+//! the model. Parameters at the identity give finite data back exactly.
 //!
 //! # Files
 //!

@@ -1,6 +1,6 @@
 //! Folding adapters into weights, and taking them out again.
 
-use burn::module::Module;
+use burn::module::{Module, Reparameterization};
 use burn::tensor::{DType, Tensor, TensorData};
 
 use crate::adapter::{GoftAdapter, Unmerged, scale_axis};
@@ -53,6 +53,7 @@ fn non_finite(tensor: Tensor<2>) -> usize {
 
 /// See [`GoftAdapter::unmerge`].
 pub(crate) fn unmerge(adapter: &GoftAdapter, merged: Tensor<2>) -> Result<Unmerged, Error> {
+    refuse_non_finite(adapter)?;
     let largest = largest_condition(merged.dtype());
     let mut condition = 1.0;
     let mut weight = merged;
@@ -81,6 +82,24 @@ pub(crate) fn unmerge(adapter: &GoftAdapter, merged: Tensor<2>) -> Result<Unmerg
         weight = scale_axis(weight, inverse, 0);
     }
     Ok(Unmerged { weight, condition })
+}
+
+fn refuse_non_finite(adapter: &GoftAdapter) -> Result<(), Error> {
+    let scale = adapter.scale_parameter().map(|scale| scale.val().to_data());
+    // An adapter for one input has no block.
+    let blocks = adapter.blocks();
+    let blocks = (blocks.dims()[0] > 0).then(|| blocks.into_data());
+    let values = [scale, blocks].into_iter().flatten();
+    let values = values.flat_map(|data| data.iter::<f64>().collect::<Vec<_>>());
+    match values.filter(|value| !value.is_finite()).count() {
+        0 => Ok(()),
+        count => Err(Error::NonFinite {
+            path: GoftAdapter::NAME.into(),
+            what: "the adapter".into(),
+            count,
+            remedy: "no merge with it can be undone; restore the weight from a copy",
+        }),
+    }
 }
 
 /// The inverses of all blocks, transposed, so that the transposed rotation by them undoes the rotation; and its condition.
@@ -129,8 +148,8 @@ fn invert_scale(scale: Tensor<1>, largest: f64) -> Result<(Tensor<1>, f64), Erro
 fn largest_condition(dtype: DType) -> f64 {
     match dtype {
         DType::F64 => 1.0 / f64::EPSILON,
-        DType::F16 => 1.0 / 9.77e-4,
-        DType::BF16 => 1.0 / 7.81e-3,
+        DType::F16 => 1024.0,
+        DType::BF16 => 128.0,
         _ => 1.0 / f64::from(f32::EPSILON),
     }
 }

@@ -71,7 +71,7 @@ pub trait GivensOps: Backend {
     ///
     /// # Returns
     ///
-    /// `[d-1, 2, 2]` in the dtype of `blocks`. Sums over vectors are taken in a fixed order.
+    /// `[d-1, 2, 2]` in the dtype of `blocks`. The kernels sum over vectors in an order that depends on shapes alone.
     #[fusion(dtype = blocks, shape = blocks)]
     fn givens_block_gradients(
         x: FloatTensor<Self>,

@@ -328,3 +328,50 @@ pub(crate) fn cast<B: Backend>(tensor: FloatTensor<B>, from: DType, to: DType) -
     }
     B::float_cast(tensor, FloatDType::from(to))
 }
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use burn::backend::Dispatch;
+    use burn::tensor::{Device, Distribution, Tensor};
+
+    use crate::GivensOps;
+
+    /// Where no kernel runs, these are the derivatives; elsewhere nothing calls them.
+    #[test]
+    fn derivatives_are_those_of_the_kernel() {
+        let device = Device::flex();
+        let normal = Distribution::Normal(0.0, 1.0);
+        for (d, transpose) in [2, 3, 8, 45]
+            .into_iter()
+            .flat_map(|d| [(d, false), (d, true)])
+        {
+            for (axis, shape) in [(1, [6, d]), (0, [d, 6])] {
+                let [x, grad] = [0, 1].map(|_| Tensor::<2>::random(shape, normal, &device));
+                let blocks = Tensor::<3>::random([d - 1, 2, 2], normal, &device);
+                let [x, grad] = [x, grad].map(Tensor::into_dispatch);
+                let blocks = blocks.into_dispatch();
+                let expected = Dispatch::givens_gradients(
+                    x.clone(),
+                    grad.clone(),
+                    blocks.clone(),
+                    axis,
+                    transpose,
+                );
+                let found = super::gradients::<Dispatch>(x, grad, blocks, axis, transpose);
+                let close = |found: f64, expected: f64| {
+                    let what = format!("d = {d}, axis {axis}, transpose {transpose}");
+                    assert!(found <= 1e-5 * expected, "{what}: {found} of {expected}");
+                };
+                let size =
+                    |tensor: Tensor<3>| -> f64 { tensor.abs().max().into_scalar::<f32>().into() };
+                let of = |pair: (_, _)| {
+                    let x = Tensor::<2>::from_dispatch(pair.0).reshape([1, 6, d]);
+                    (x, Tensor::<3>::from_dispatch(pair.1))
+                };
+                let (found, expected) = (of(found), of(expected));
+                close(size(found.0 - expected.0.clone()), size(expected.0));
+                close(size(found.1 - expected.1.clone()), size(expected.1));
+            }
+        }
+    }
+}

@@ -25,7 +25,8 @@ pub(crate) fn orthogonality_penalty<M: Module>(model: &M, penalty: Penalty) -> T
         total = Some(match total {
             Some(total) => {
                 let term = term.to_device(&total.device());
-                total + term
+                let dtype = total.dtype();
+                total + term.cast(dtype)
             }
             None => term,
         });

@@ -31,7 +31,7 @@ use crate::portable;
 /// # Numerical behavior
 ///
 /// The result has the dtype of `x`. The arithmetic is done in the wider of the two dtypes and at least in f32, so f16 and bf16
-/// data lose only the final rounding. Identity blocks return `x` exactly. `O(d)` multiplications per vector; no `d x d` matrix.
+/// data lose only the final rounding. Identity blocks return finite numbers exactly; a negative zero may lose its sign. `O(d)` multiplications per vector; no `d x d` matrix.
 /// Differentiable in `x` and in `blocks`.
 ///
 /// # Panics
@@ -100,7 +100,7 @@ pub fn rotate_transpose<const D: usize>(x: Tensor<D>, blocks: Tensor<3>, axis: u
 ///
 /// # Panics
 ///
-/// If one of `blocks` is not `[d-1, 2, 2]`.
+/// If one of `blocks` is not `[d-1, 2, 2]`, or they differ in dtype.
 ///
 /// # Example
 ///

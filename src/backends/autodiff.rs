@@ -1,4 +1,4 @@
-//! Differentiation: one node for a whole rotation, whatever the number of levels, that keeps its input and nothing else.
+//! Differentiation: one node for a whole rotation, whatever the number of levels, that keeps its input and the blocks and nothing else.
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -23,16 +23,16 @@ impl<B: Backend + GivensOps, C: CheckpointStrategy> GivensOps for Autodiff<B, C>
         axis: usize,
         transpose: bool,
     ) -> FloatTensor<Self> {
-        let way = Way {
+        let arguments = Arguments {
             axis,
             transpose,
             one_of: None,
         };
         // Without another handle on it, a buffer that nobody else needs can be rotated where it is.
         let rotate = |x: FloatTensor<Self>, blocks: FloatTensor<Self>| {
-            way.rotate::<B>(x.into_primitive(), blocks.into_primitive())
+            arguments.rotate::<B>(x.into_primitive(), blocks.into_primitive())
         };
-        node::<B, C>(x, blocks, way, rotate)
+        node::<B, C>(x, blocks, arguments, rotate)
     }
 
     fn givens_rotate_each(
@@ -44,12 +44,12 @@ impl<B: Backend + GivensOps, C: CheckpointStrategy> GivensOps for Autodiff<B, C>
         let (values, all) = (x.primitive().clone(), blocks.primitive().clone());
         let rotated = B::givens_rotate_each(values, all, axis, transpose);
         let node_of = |(index, rotated)| {
-            let way = Way {
+            let arguments = Arguments {
                 axis,
                 transpose,
                 one_of: Some(index),
             };
-            node::<B, C>(x.clone(), blocks.clone(), way, |_, _| rotated)
+            node::<B, C>(x.clone(), blocks.clone(), arguments, |_, _| rotated)
         };
         rotated.into_iter().enumerate().map(node_of).collect()
     }
@@ -59,14 +59,18 @@ impl<B: Backend + GivensOps, C: CheckpointStrategy> GivensOps for Autodiff<B, C>
 fn node<B: Backend + GivensOps, C: CheckpointStrategy>(
     x: FloatTensor<Autodiff<B, C>>,
     blocks: FloatTensor<Autodiff<B, C>>,
-    way: Way,
+    arguments: Arguments,
     rotate: impl FnOnce(FloatTensor<Autodiff<B, C>>, FloatTensor<Autodiff<B, C>>) -> FloatTensor<B>,
 ) -> FloatTensor<Autodiff<B, C>> {
     let blocks_tracked = blocks.is_tracked();
     let prepared = Rotation
         .prepare::<C>([x.node(), blocks.node()])
         .memory_bound()
-        .retro_forward(Again::<B>::new(x.node().id(), blocks.node().id(), way))
+        .retro_forward(Recompute::<B>::new(
+            x.node().id(),
+            blocks.node().id(),
+            arguments,
+        ))
         .parents([&x, &blocks])
         .stateful();
     match prepared {
@@ -75,7 +79,7 @@ fn node<B: Backend + GivensOps, C: CheckpointStrategy>(
                 // Where only `x` is tracked, its own derivative needs the blocks alone.
                 x: blocks_tracked.then(|| prep.checkpoint(&x)),
                 blocks: prep.checkpoint(&blocks),
-                way,
+                arguments,
             };
             prep.finish(saved, rotate(x, blocks))
         }
@@ -84,14 +88,14 @@ fn node<B: Backend + GivensOps, C: CheckpointStrategy>(
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Way {
+struct Arguments {
     axis: usize,
     transpose: bool,
     /// Which rotation, if the blocks are those of several.
     one_of: Option<usize>,
 }
 
-impl Way {
+impl Arguments {
     fn rotate<B: GivensOps>(self, x: FloatTensor<B>, blocks: FloatTensor<B>) -> FloatTensor<B> {
         B::givens_rotate(x, self.blocks::<B>(blocks), self.axis, self.transpose)
     }
@@ -109,7 +113,7 @@ impl Way {
     }
 
     /// The derivative by all blocks, of which this rotation's are some.
-    fn among<B: Backend>(self, of_blocks: FloatTensor<B>, all: &Shape) -> FloatTensor<B> {
+    fn padded<B: Backend>(self, of_blocks: FloatTensor<B>, all: &Shape) -> FloatTensor<B> {
         match self.one_of {
             None => of_blocks,
             Some(index) => {
@@ -131,7 +135,7 @@ fn part(all: &Shape, index: usize) -> [Slice; 4] {
 struct Saved {
     x: Option<NodeId>,
     blocks: NodeId,
-    way: Way,
+    arguments: Arguments,
 }
 
 #[derive(Debug)]
@@ -147,22 +151,26 @@ impl<B: Backend + GivensOps> Backward<B, 2> for Rotation {
         checkpointer: &mut Checkpointer,
     ) {
         let [of_x, of_blocks] = ops.parents;
-        let Saved { x, blocks, way } = ops.state;
-        let (axis, transpose) = (way.axis, way.transpose);
+        let Saved {
+            x,
+            blocks,
+            arguments,
+        } = ops.state;
+        let (axis, transpose) = (arguments.axis, arguments.transpose);
         let grad = grads.consume::<B>(&ops.node);
         let blocks = checkpointer.retrieve_node_output::<B::FloatTensorPrimitive>(blocks);
         let all = blocks.shape();
-        let blocks = way.blocks::<B>(blocks);
+        let blocks = arguments.blocks::<B>(blocks);
         let x = x.map(|id| checkpointer.retrieve_node_output::<B::FloatTensorPrimitive>(id));
         match (of_x, of_blocks, x) {
             (Some(of_x), Some(of_blocks), Some(x)) => {
                 let (by_x, by_blocks) = B::givens_gradients(x, grad, blocks, axis, transpose);
                 grads.register::<B>(of_x.id, by_x);
-                grads.register::<B>(of_blocks.id, way.among::<B>(by_blocks, &all));
+                grads.register::<B>(of_blocks.id, arguments.padded::<B>(by_blocks, &all));
             }
             (None, Some(of_blocks), Some(x)) => {
                 let by_blocks = B::givens_block_gradients(x, grad, blocks, axis, transpose);
-                grads.register::<B>(of_blocks.id, way.among::<B>(by_blocks, &all));
+                grads.register::<B>(of_blocks.id, arguments.padded::<B>(by_blocks, &all));
             }
             (Some(of_x), ..) => {
                 let by_x = B::givens_rotate(grad, blocks, axis, !transpose);
@@ -174,35 +182,35 @@ impl<B: Backend + GivensOps> Backward<B, 2> for Rotation {
 }
 
 /// The rotation once more, where a checkpointing strategy prefers computing to keeping.
-struct Again<B> {
+struct Recompute<B> {
     x: NodeId,
     blocks: NodeId,
-    way: Way,
+    arguments: Arguments,
     backend: PhantomData<fn() -> B>,
 }
 
-impl<B> Again<B> {
-    fn new(x: NodeId, blocks: NodeId, way: Way) -> Self {
+impl<B> Recompute<B> {
+    fn new(x: NodeId, blocks: NodeId, arguments: Arguments) -> Self {
         let backend = PhantomData;
         Self {
             x,
             blocks,
-            way,
+            arguments,
             backend,
         }
     }
 }
 
-impl<B> Debug for Again<B> {
+impl<B> Debug for Recompute<B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Again").field(&self.way).finish()
+        f.debug_tuple("Recompute").field(&self.arguments).finish()
     }
 }
 
-impl<B: Backend + GivensOps> RetroForward for Again<B> {
+impl<B: Backend + GivensOps> RetroForward for Recompute<B> {
     fn forward(&self, states: &mut BackwardStates, out_node: NodeId) {
         let x = states.get_state::<B::FloatTensorPrimitive>(&self.x);
         let blocks = states.get_state::<B::FloatTensorPrimitive>(&self.blocks);
-        states.save(out_node, self.way.rotate::<B>(x, blocks));
+        states.save(out_node, self.arguments.rotate::<B>(x, blocks));
     }
 }

@@ -176,7 +176,6 @@ impl Block {
 
     /// `(a, b, g)`: the entries of `G^T G - I`.
     fn gram_excess(&self) -> (f64, f64, f64) {
-        let dot = |u: [f64; 2], v: [f64; 2]| u[0] * v[0] + u[1] * v[1];
         let (alpha, beta) = (self.alpha, self.beta);
         (
             dot(alpha, alpha) - 1.0,
@@ -201,8 +200,10 @@ impl Block {
 
     /// `(sigma_min, sigma_max)`. The small one from the determinant: the difference of two near numbers would lose it.
     pub(crate) fn singular_values(&self) -> (f64, f64) {
-        let (a, b, g) = self.gram_excess();
-        let large = (1.0 + (a + b) / 2.0 + ((a - b) / 2.0).hypot(g)).sqrt();
+        // Of the Gram matrix itself: its distance from the identity would lose a small block.
+        let (alpha, beta) = (self.alpha, self.beta);
+        let (p, q, g) = (dot(alpha, alpha), dot(beta, beta), dot(alpha, beta));
+        let large = ((p + q) / 2.0 + ((p - q) / 2.0).hypot(g)).sqrt();
         match large {
             0.0 => (0.0, 0.0),
             _ => (self.determinant().abs() / large, large),
@@ -220,4 +221,8 @@ impl Block {
         let ([a1, a2], [b1, b2]) = (self.alpha, self.beta);
         [b2, -a2, -b1, a1].map(|entry| entry / determinant)
     }
+}
+
+fn dot(u: [f64; 2], v: [f64; 2]) -> f64 {
+    u[0] * v[0] + u[1] * v[1]
 }

@@ -26,7 +26,8 @@ fn gradients(row: &Row, device: &Device, used: &[usize], together: bool) -> Vec<
     };
     let loss = used.iter().map(|&k| {
         let upstream = tensor(&normal(60 + k as u64, N * D), [N, D], device, row.dtype);
-        (turned[k].clone() * upstream).sum()
+        // Squared, so that the rotated tensor itself is asked for on the way back.
+        (turned[k].clone().square() * upstream).sum()
     });
     let gradients = loss
         .reduce(|a: Tensor<1>, b| a + b)

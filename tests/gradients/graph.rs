@@ -1,7 +1,7 @@
 //! What surrounds the rotation in a graph changes no gradient: checkpointing, untracked neighbours, views.
 
 use burn::tensor::{Device, Tensor};
-use burn_goft::{Kind, rotate};
+use burn_goft::{Kind, rotate, rotate_transpose};
 
 use crate::Problem;
 use crate::common::{Row, assert_close, blocks, epsilon, numbers, parameter_dtype, rows, tensor};
@@ -17,6 +17,91 @@ fn gradients_on(device: &Device, row: &Row, tracked: [bool; 2]) -> [Option<Vec<f
     let blocks = blocks.set_require_grad(tracked[1]);
     let gradients = problem.loss(x.clone(), blocks.clone()).backward();
     [x.grad(&gradients), blocks.grad(&gradients)].map(|gradient| gradient.map(|g| numbers(&g)))
+}
+
+/// A loss that needs the rotated tensor on the way back, where a checkpointing strategy may compute it once more.
+#[test]
+fn a_rotated_tensor_that_is_asked_for_again_is_the_same() {
+    for row in rows() {
+        let device = row.device.clone().autodiff();
+        let found = [device.clone(), device.gradient_checkpointing()].map(|device| {
+            let problem = Problem::new(&row, 45, 2, true, 40);
+            let x = tensor(&problem.x, problem.shape, &device, row.dtype).require_grad();
+            let entries = blocks(Kind::Quasi, 41, 44);
+            let blocks = tensor(&entries, [44, 2, 2], &device, parameter_dtype(row.dtype));
+            let blocks = blocks.require_grad();
+            // `x` is used after it was rotated, too: it must not have been overwritten.
+            let turned = rotate_transpose(x.clone() * 2.0, blocks.clone(), 2);
+            let loss = turned.clone().exp() * turned * x.clone();
+            let gradients = loss.sum().backward();
+            let [x, blocks] = [
+                x.grad(&gradients).map(|g| numbers(&g)),
+                blocks.grad(&gradients).map(|g| numbers(&g)),
+            ];
+            [x.expect("tracked"), blocks.expect("tracked")]
+        });
+        let [kept, recomputed] = found;
+        assert!(kept.iter().flatten().all(|g| g.is_finite()), "{row}");
+        assert_eq!(kept, recomputed, "{row}");
+    }
+}
+
+/// The same sums, whatever the number of threads: more vectors than are summed in one go.
+#[test]
+fn large_batches_give_the_same_bits_in_every_run() {
+    for row in rows() {
+        let device = row.device.clone().autodiff();
+        let run = || {
+            let problem = Problem::of_shape(&row, [5000, 1, 9], 2, true, 42);
+            let x = tensor(&problem.x, problem.shape, &device, row.dtype);
+            let entries = blocks(Kind::Quasi, 43, 8);
+            let blocks = tensor(&entries, [8, 2, 2], &device, parameter_dtype(row.dtype));
+            let blocks = blocks.require_grad();
+            let gradients = problem.loss(x, blocks.clone()).backward();
+            numbers(&blocks.grad(&gradients).expect("tracked"))
+        };
+        let of_threads = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            pool.expect("threads").install(run)
+        };
+        let expected = run();
+        assert_eq!(run(), expected, "{row} twice");
+        for threads in [1, 3] {
+            assert_eq!(of_threads(threads), expected, "{row} {threads} threads");
+        }
+    }
+}
+
+/// Blocks may be wider or narrower than the data; each gradient has the dtype of what it belongs to.
+#[test]
+fn gradients_have_the_dtype_of_what_they_belong_to() {
+    let rows = rows();
+    for row in &rows {
+        let device = row.device.clone().autodiff();
+        for other in rows.iter().filter(|other| other.name == row.name) {
+            let problem = Problem::new(row, 12, 2, false, 44);
+            let x = tensor(&problem.x, problem.shape, &device, row.dtype).require_grad();
+            let entries = blocks(Kind::Quasi, 45, 11);
+            let blocks = tensor(&entries, [11, 2, 2], &device, other.dtype).require_grad();
+            let rotation = Rotation::new(12, &numbers(&blocks));
+            let gradients = problem.loss(x.clone(), blocks.clone()).backward();
+            let (of_x, of_blocks) = problem.gradients(&rotation);
+            let what = format!("{row} with blocks in {:?}", other.dtype);
+            let found = x.grad(&gradients).expect("tracked");
+            assert_eq!(found.dtype(), row.dtype, "{what}");
+            let coarse = epsilon(row.dtype).max(f64::from(f32::EPSILON) * 16.0);
+            assert_close(format!("{what}, x"), &numbers(&found), &of_x, 4.0 * coarse);
+            let found = blocks.grad(&gradients).expect("tracked");
+            assert_eq!(found.dtype(), other.dtype, "{what}");
+            let coarse = epsilon(other.dtype).max(f64::from(f32::EPSILON) * 64.0);
+            assert_close(
+                format!("{what}, blocks"),
+                &numbers(&found),
+                &of_blocks,
+                4.0 * coarse,
+            );
+        }
+    }
 }
 
 #[test]

@@ -164,7 +164,11 @@ fn gradients_equal_the_dense_chain_rule() {
 
 #[test]
 fn gradients_sum_over_large_batches_and_long_vectors() {
-    for row in rows().iter().filter(|row| row.dtype == DType::F32) {
+    // In f64 a single vector that is lost among thousands shows.
+    for row in rows()
+        .iter()
+        .filter(|row| matches!(row.dtype, DType::F32 | DType::F64))
+    {
         for ((shape, axis), transpose) in LARGE.into_iter().zip([false, true].into_iter().cycle()) {
             let problem = Problem::of_shape(row, shape, axis, transpose, 19);
             assert_row(row, Kind::Quasi, &problem, 20);

@@ -31,21 +31,15 @@ pub(super) fn rotate_in_place<C: Real>(
     transpose: bool,
 ) {
     let levels: Vec<Level> = blocks.tiers.iter().map(|tier| tier.level).collect();
-    for slab in values.chunks_exact_mut(blocks.dim() * after) {
+    let slabs = values.par_chunks_exact_mut(blocks.dim() * after);
+    slabs.for_each(|slab| {
         let rows: Vec<&mut [C]> = slab.chunks_exact_mut(after).collect();
-        groups(rows, &levels, 0, blocks, transpose);
-    }
+        groups(rows, &levels, blocks, transpose);
+    });
 }
 
-/// Rotates rows of which those at a distance of one are paired by the first of `levels`; `first` is the place of the first row
-/// among all of its kind.
-fn groups<C: Real>(
-    mut rows: Vec<&mut [C]>,
-    levels: &[Level],
-    first: usize,
-    blocks: &Blocks<C>,
-    transpose: bool,
-) {
+/// Rotates rows of which those at a distance of one are paired by the first of `levels`.
+fn groups<C: Real>(mut rows: Vec<&mut [C]>, levels: &[Level], blocks: &Blocks<C>, transpose: bool) {
     if levels.is_empty() {
         return;
     }
@@ -54,14 +48,14 @@ fn groups<C: Real>(
     let (lower, upper) = levels.split_at(depth.min(levels.len()));
     let size = 1 << lower.len();
     let work = |(index, group): (usize, &mut [&mut [C]])| {
-        within(group, first + index * size, lower, blocks, transpose);
+        within(group, index * size, lower, blocks, transpose);
     };
     if transpose {
-        groups(firsts(&mut rows, size), upper, 0, blocks, transpose);
+        groups(firsts(&mut rows, size), upper, blocks, transpose);
     }
     rows.par_chunks_mut(size).enumerate().for_each(work);
     if !transpose {
-        groups(firsts(&mut rows, size), upper, 0, blocks, transpose);
+        groups(firsts(&mut rows, size), upper, blocks, transpose);
     }
 }
 
@@ -70,7 +64,7 @@ fn firsts<'a, C>(rows: &'a mut [&mut [C]], size: usize) -> Vec<&'a mut [C]> {
     rows.chunks_mut(size).map(|group| &mut *group[0]).collect()
 }
 
-/// All of `levels` within one group.
+/// All of `levels` within one group, whose first row is number `first`.
 fn within<C: Real>(
     rows: &mut [&mut [C]],
     first: usize,

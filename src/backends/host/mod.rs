@@ -73,7 +73,7 @@ fn rotate_in<B: Host, C: Real>(
     let rotated = match after {
         1 => rows::rotate(values, &[blocks], transpose).remove(0),
         _ => {
-            let mut values = values.to_vec();
+            let mut values = parallel::copy(values);
             columns::rotate_in_place(&mut values, after, &blocks, transpose);
             values
         }

@@ -16,21 +16,27 @@ pub(super) fn vectors_in_piece(dim: usize) -> usize {
 }
 
 /// Calls `work` on pieces of whole vectors.
-pub(super) fn in_place<C: Real>(values: &mut [C], dim: usize, work: impl Fn(&mut [C]) + Sync) {
+pub(super) fn in_place<C: Real>(
+    values: &mut [C],
+    dim: usize,
+    work: impl Fn(&mut [C]) + Send + Sync,
+) {
     let piece = dim * vectors_in_piece(dim);
-    // Waking another thread for one piece would cost more than it gains.
-    match values.len() <= piece {
-        true => work(values),
-        false => values.par_chunks_mut(piece).for_each(&work),
-    }
+    values.par_chunks_mut(piece).for_each(work);
+}
+
+/// A copy, made by all threads.
+pub(super) fn copy<C: Real>(values: &[C]) -> Vec<C> {
+    // Zeros that the system hands out when they are first touched.
+    let mut copy = vec![C::default(); values.len()];
+    let pieces = copy.par_chunks_mut(PIECE).zip(values.par_chunks(PIECE));
+    pieces.for_each(|(copy, values)| copy.copy_from_slice(values));
+    copy
 }
 
 /// `work` on each of these numbers, the results in their order.
-pub(super) fn map<R: Send>(count: usize, work: impl Fn(usize) -> R + Sync) -> Vec<R> {
-    match count {
-        0 | 1 => (0..count).map(work).collect(),
-        _ => (0..count).into_par_iter().map(&work).collect(),
-    }
+pub(super) fn map<R: Send>(count: usize, work: impl Fn(usize) -> R + Send + Sync) -> Vec<R> {
+    (0..count).into_par_iter().map(work).collect()
 }
 
 /// The vectors of a piece, each copied into the new buffer when it is reached, so that it is worked on in cache.
@@ -60,6 +66,12 @@ pub(super) fn copied<C: Real, R: Send>(
     buffers: usize,
     work: impl Fn(usize, usize, &mut Copies<'_, C>) -> R + Sync,
 ) -> (Vec<Vec<C>>, Vec<R>) {
+    // What is behind the last whole vector would stay as it was allocated.
+    assert!(
+        values.len().is_multiple_of(dim),
+        "{} numbers are no vectors of {dim}",
+        values.len()
+    );
     let piece = dim * count;
     let mut copies: Vec<Vec<C>> = (0..buffers)
         .map(|_| Vec::with_capacity(values.len()))
@@ -84,10 +96,7 @@ pub(super) fn copied<C: Real, R: Send>(
         copies.for_each(drop);
         result
     };
-    let results = match rooms.len() {
-        1 => rooms.into_iter().map(work).collect(),
-        _ => rooms.into_par_iter().map(work).collect(),
-    };
+    let results = rooms.into_par_iter().map(work).collect();
     for copy in &mut copies {
         #[expect(
             unsafe_code,
@@ -98,4 +107,38 @@ pub(super) fn copied<C: Real, R: Send>(
         }
     }
     (copies, results)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_vector_is_copied_whatever_the_work_leaves() {
+        let values: Vec<f32> = (0..7 * 11).map(|n| n as f32).collect();
+        for count in [1, 2, 3, 11, 20] {
+            let work = |piece: usize, buffer: usize, vectors: &mut Copies<'_, f32>| {
+                // One vector of each piece, the rest is left.
+                vectors.next().expect("no piece is empty")[0] += 0.5;
+                (piece, buffer)
+            };
+            let (copies, results) = copied(&values, 7, count, 2, work);
+            let mut expected = values.clone();
+            for first in (0..11).step_by(count) {
+                expected[7 * first] += 0.5;
+            }
+            assert_eq!(copies, [expected.clone(), expected]);
+            let pieces = 11usize.div_ceil(count);
+            let order: Vec<_> = (0..pieces)
+                .flat_map(|piece| [(piece, 0), (piece, 1)])
+                .collect();
+            assert_eq!(results, order);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "10 numbers are no vectors of 8")]
+    fn numbers_beyond_the_last_vector_are_refused() {
+        copied(&[0.0f32; 10], 8, 1, 1, |_, _, _| ());
+    }
 }

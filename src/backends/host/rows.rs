@@ -1,4 +1,4 @@
-//! Vectors in one piece each, all levels of one vector at a time while it is in the first-level cache.
+//! Vectors in one piece each, all levels of one vector at a time while it is in cache.
 //!
 //! ```text
 //!                v0 v1 v2 v3 v4 v5 v6 v7        memory is read here
@@ -251,8 +251,10 @@ pub(super) fn gradients<C: Real>(
     kept: Kept,
 ) -> (Option<Vec<C>>, Vec<C>) {
     let dim = blocks.dim();
-    // Few enough that a small batch is shared among threads too; by the shape alone, so that two runs add in one order.
-    let count = (a.len() / dim).div_ceil(16).clamp(1, SUMMED);
+    // Few enough that a small batch is shared among threads too, many enough to be worth it; by the shape alone, so that two
+    // runs add in one order.
+    let few = parallel::vectors_in_piece(dim) / 8;
+    let count = (a.len() / dim).div_ceil(16).max(few).clamp(1, SUMMED);
     let copied = |kept, other, down| {
         let (mut copies, sums) = parallel::copied(kept, dim, count, 1, |index, _, kept| {
             let mut both = Both::new(blocks);
