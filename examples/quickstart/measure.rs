@@ -27,7 +27,7 @@ pub(crate) struct Results {
     pub(crate) angles_after: Vec<Vec<f64>>,
 }
 
-/// The learning curves have a point for so many epochs: measuring takes half as long as training.
+/// The learning curves have a point for so many epochs, and one for the last: measuring takes half as long as training.
 const EPOCHS_A_POINT: usize = 3;
 
 /// Runs all methods.
@@ -48,7 +48,8 @@ pub(crate) fn all(options: &Options, device: &Device) -> Result<Results, Box<dyn
         angles_after: Vec::new(),
     };
     for method in Method::ALL {
-        let measured = (EPOCHS_A_POINT..=schedule.epochs).step_by(EPOCHS_A_POINT);
+        let last = schedule.epochs;
+        let measured = (1..=last).filter(|epoch| epoch % EPOCHS_A_POINT == 0 || *epoch == last);
         let mut curve = vec![(0, new_before)];
         curve.extend(measured.map(|epoch| (epoch, 0.0)));
         let (mut new_after, mut old_after, mut adapter_off) = (vec![], vec![], vec![]);
