@@ -51,7 +51,7 @@ pub trait GivensOps: Backend {
     /// # Returns
     ///
     /// `k` tensors of the shape and dtype of `x`.
-    #[fusion(meta = each_metadata)]
+    #[fusion(default)]
     fn givens_rotate_each(
         x: FloatTensor<Self>,
         blocks: FloatTensor<Self>,
@@ -101,16 +101,6 @@ pub trait GivensOps: Backend {
 
 #[cfg(feature = "cubecl-backend")]
 use burn::backend::fusion::custom::TensorSpec;
-
-#[cfg(feature = "cubecl-backend")]
-fn each_metadata(
-    x: &TensorSpec,
-    blocks: &TensorSpec,
-    _axis: &usize,
-    _transpose: &bool,
-) -> Vec<TensorSpec> {
-    vec![x.clone(); blocks.shape[0]]
-}
 
 #[cfg(feature = "cubecl-backend")]
 fn gradients_metadata(

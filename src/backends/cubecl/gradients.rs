@@ -1,0 +1,145 @@
+//! The derivative by the blocks: the rotation's kernel up and down again, for sums over vectors.
+//!
+//! With `a` climbing by `R` and `b` descending by `R^T`, every pair's block gets `sum b a^T` of the values before the pair on
+//! either way. One of `a` and `b` is the rotation's input, the other the derivative by its result, and the former or the latter
+//! ends as the derivative by the input.
+//!
+//! ```text
+//! for each vector of the cube      a: registers, then shared memory     values before each pair are kept
+//!                                  b: shared memory, then registers     products with them are summed, in registers
+//! for each cube                    its sums                             parts [cubes x lanes, blocks, 4]
+//! in a second launch               parts, summed in order
+//! ```
+
+use burn_cubecl::cubecl;
+use cubecl::prelude::*;
+
+use super::kernel::{Trace, climb, descend, trace};
+use super::tile::Tile;
+use super::unit::{
+    Part, Vectors, block_number, has_shared_pair, load, load_blocks, part, place,
+    shared_block_number, steps, store, vector_of_step,
+};
+
+/// Which ends of the ways are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Ends {
+    pub(super) up: bool,
+    pub(super) down: bool,
+}
+
+/// Sums the products of all vectors of `a` and `b` into `parts`; `up` may be `a`, `down` may be `b`.
+#[cube(launch, address_type = "dynamic")]
+pub(super) fn differentiate<X: Float, G: Float, A: Float, N: Size>(
+    a: &[Vector<X, N>],
+    b: &[Vector<X, N>],
+    blocks: &[Vector<G, Const<4>>],
+    up: &mut [Vector<X, N>],
+    down: &mut [Vector<X, N>],
+    parts: &mut [Vector<A, Const<4>>],
+    vectors: Vectors,
+    block_count: u32,
+    #[comptime] tile: Tile,
+    #[comptime] ends: Ends,
+    #[define(X, G, A)] _dtypes: [ElemType; 3],
+) {
+    let part = part(&vectors, tile);
+    let entries = load_blocks::<G, A>(blocks, &vectors, &part, tile);
+    let mut shared = Shared::<[A]>::new_slice(comptime!(tile.lanes * tile.units()));
+    let mut trace = trace::<A>(tile.elements);
+
+    for step in 0..steps(&vectors, tile) {
+        let vector = vector_of_step(&part, step, tile);
+        let held = select(vector < vectors.count, part.held, 0u32);
+        let place = place::<N>(&vectors, &part, vector, tile);
+
+        let mut values = load::<X, A, N>(a, place, vectors.stride, held, tile);
+        climb::<A>(&mut values, &entries, &mut trace, &mut shared, &part, tile);
+        if comptime!(ends.up) {
+            store::<X, A, N>(up, &values, place, vectors.stride, held, tile);
+        }
+
+        let mut values = load::<X, A, N>(b, place, vectors.stride, held, tile);
+        descend::<A>(&mut values, &entries, &mut trace, &mut shared, &part, tile);
+        if comptime!(ends.down) {
+            store::<X, A, N>(down, &values, place, vectors.stride, held, tile);
+        }
+    }
+
+    let row = CUBE_POS_X as usize * tile.lanes + part.lane as usize;
+    store_sums::<A>(
+        parts,
+        row * block_count as usize,
+        &trace,
+        &vectors,
+        &part,
+        tile,
+    );
+}
+
+#[cube]
+fn store_sums<A: Float>(
+    parts: &mut [Vector<A, Const<4>>],
+    start: usize,
+    trace: &Trace<A>,
+    vectors: &Vectors,
+    part: &Part,
+    #[comptime] tile: Tile,
+) {
+    #[unroll]
+    for level in 0..comptime!(tile.register_levels()) {
+        #[unroll]
+        for k in 0..comptime!(tile.elements >> (level + 1)) {
+            if comptime!(((2 * k + 1) << level) as u32) < part.held {
+                let number = block_number(vectors, part, level, k);
+                parts[start + number as usize] = sum::<A>(trace, comptime!(tile.pair(level, k)));
+            }
+        }
+    }
+    if has_shared_pair(part) {
+        let number = shared_block_number(vectors, part, tile);
+        parts[start + number as usize] = sum::<A>(trace, tile.shared_pair());
+    }
+}
+
+#[cube]
+fn sum<A: Float>(trace: &Trace<A>, #[comptime] pair: usize) -> Vector<A, Const<4>> {
+    let mut block = Vector::<A, Const<4>>::empty();
+    #[unroll]
+    for entry in 0..4usize {
+        block.insert(entry, trace.sums[comptime!(4 * pair + entry)]);
+    }
+    block
+}
+
+/// Sums `parts [rows, blocks, 4]` over its rows, always in the same order.
+#[cube(launch, address_type = "dynamic")]
+pub(super) fn sum_parts<G: Float, A: Float>(
+    parts: &[Vector<A, Const<4>>],
+    sums: &mut [Vector<G, Const<4>>],
+    rows: usize,
+    block_count: usize,
+    #[comptime] cube: (usize, usize),
+    #[define(G, A)] _dtypes: [ElemType; 2],
+) {
+    let column = UNIT_POS_X as usize;
+    let share = UNIT_POS_Y as usize;
+    let block = CUBE_POS_X as usize * cube.0 + column;
+
+    let mut sum = Vector::<A, Const<4>>::new(A::from_int(0));
+    if block < block_count {
+        for row in range_stepped(share, rows, cube.1) {
+            sum += parts[row * block_count + block];
+        }
+    }
+    let mut shared = Shared::<[Vector<A, Const<4>>]>::new_slice(comptime!(cube.0 * cube.1));
+    shared[share * cube.0 + column] = sum;
+    sync_cube();
+    if share == 0 && block < block_count {
+        #[unroll]
+        for share in 1..cube.1 {
+            sum += shared[comptime!(share * cube.0) + column];
+        }
+        sums[block] = Vector::cast_from(sum);
+    }
+}

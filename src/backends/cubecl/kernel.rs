@@ -1,0 +1,248 @@
+//! The rotation of vectors that fit a cube, level by level down the memory hierarchy.
+//!
+//! ```text
+//! unit            0           1           2           3           4          a unit holds consecutive elements,
+//! element      0 1 2 3     4 5 6 7     8 9 a b     c d e f     g h i         here 4, in registers
+//!
+//! level 1      0-1 2-3     4-5 6-7     8-9 a-b     c-d e-f     g-h i         registers of one unit
+//! level 2      0---2       4---6       8---a       c---e       g---i
+//!
+//! level 3      0 --------- 4           8 --------- c           g             shared memory, one value a unit;
+//! level 4      0 --------------------- 8                       g             the cube waits after each level
+//! level 5      0 --------------------------------------------- g
+//! ```
+//!
+//! Above the levels in registers every unit but the first is second coordinate of exactly one pair, after which its value is
+//! final: that pair is its own to compute. Its blocks therefore are those of the pairs in its registers, then that one: as many
+//! as it holds elements, read once and kept in registers for all vectors that the cube visits.
+//!
+//! `R` climbs from level 1, `R^T` descends to it.
+
+use burn_cubecl::cubecl;
+use cubecl::prelude::*;
+
+use super::tile::Tile;
+use super::unit::{Part, Vectors, load, load_blocks, part, place, steps, store, vector_of_step};
+
+/// The two coordinates of a pair.
+#[derive(CubeType, Clone, Copy)]
+struct Pair<A: Float> {
+    first: A,
+    second: A,
+}
+
+#[cube]
+fn turn<A: Float>(
+    entries: &Array<A>,
+    pair: Pair<A>,
+    #[comptime] number: usize,
+    #[comptime] transpose: bool,
+) -> Pair<A> {
+    let entry = comptime!(4 * number);
+    let ij = if comptime!(transpose) {
+        entries[comptime!(entry + 2)]
+    } else {
+        entries[comptime!(entry + 1)]
+    };
+    let ji = if comptime!(transpose) {
+        entries[comptime!(entry + 1)]
+    } else {
+        entries[comptime!(entry + 2)]
+    };
+    Pair::<A> {
+        first: entries[entry] * pair.first + ij * pair.second,
+        second: ji * pair.first + entries[comptime!(entry + 3)] * pair.second,
+    }
+}
+
+/// What a derivative needs of the way: the coordinates of each pair of the unit before `R` turned it, and the sums, over the
+/// vectors that came by, of their products with those before `R^T` turned it. Empty for a rotation alone.
+#[derive(CubeType)]
+pub(super) struct Trace<A: Float> {
+    before: Array<A>,
+    pub(super) sums: Array<A>,
+    #[cube(comptime)]
+    kept: bool,
+}
+
+#[cube]
+pub(super) fn trace<A: Float>(#[comptime] pairs: usize) -> Trace<A> {
+    let kept = pairs > 0;
+    let mut sums = Array::<A>::new(comptime!(4 * Ord::max(pairs, 1)));
+    #[unroll]
+    for entry in 0..comptime!(4 * pairs) {
+        sums[entry] = A::from_int(0);
+    }
+    Trace::<A> {
+        before: Array::<A>::new(comptime!(2 * Ord::max(pairs, 1))),
+        sums,
+        kept,
+    }
+}
+
+#[cube]
+fn turn_up<A: Float>(
+    entries: &Array<A>,
+    trace: &mut Trace<A>,
+    pair: Pair<A>,
+    #[comptime] number: usize,
+) -> Pair<A> {
+    if comptime!(trace.kept) {
+        trace.before[comptime!(2 * number)] = pair.first;
+        trace.before[comptime!(2 * number + 1)] = pair.second;
+    }
+    turn::<A>(entries, pair, number, false)
+}
+
+#[cube]
+fn turn_down<A: Float>(
+    entries: &Array<A>,
+    trace: &mut Trace<A>,
+    pair: Pair<A>,
+    #[comptime] number: usize,
+) -> Pair<A> {
+    if comptime!(trace.kept) {
+        let first = trace.before[comptime!(2 * number)];
+        let second = trace.before[comptime!(2 * number + 1)];
+        trace.sums[comptime!(4 * number)] += pair.first * first;
+        trace.sums[comptime!(4 * number + 1)] += pair.first * second;
+        trace.sums[comptime!(4 * number + 2)] += pair.second * first;
+        trace.sums[comptime!(4 * number + 3)] += pair.second * second;
+    }
+    turn::<A>(entries, pair, number, true)
+}
+
+/// `R`, on the unit's part of one vector.
+#[cube]
+pub(super) fn climb<A: Float>(
+    values: &mut Array<A>,
+    entries: &Array<A>,
+    trace: &mut Trace<A>,
+    shared: &mut Shared<[A]>,
+    part: &Part,
+    #[comptime] tile: Tile,
+) {
+    #[unroll]
+    for level in 0..comptime!(tile.register_levels()) {
+        #[unroll]
+        for k in 0..comptime!(tile.elements >> (level + 1)) {
+            let i = comptime!((2 * k) << level);
+            let j = comptime!((2 * k + 1) << level);
+            let pair = Pair::<A> {
+                first: values[i],
+                second: values[j],
+            };
+            let turned = turn_up::<A>(entries, trace, pair, comptime!(tile.pair(level, k)));
+            values[i] = turned.first;
+            values[j] = turned.second;
+        }
+    }
+    if comptime!(tile.levels > 0) {
+        shared[part.slot] = values[0];
+        sync_cube();
+        #[unroll]
+        for level in 0..comptime!(tile.levels) {
+            if is_second(part, level) {
+                let other = part.slot - comptime!(tile.distance(level));
+                let pair = Pair::<A> {
+                    first: shared[other],
+                    second: shared[part.slot],
+                };
+                let turned = turn_up::<A>(entries, trace, pair, tile.shared_pair());
+                shared[other] = turned.first;
+                values[0] = turned.second;
+            }
+            sync_cube();
+        }
+        // No other unit came for its value.
+        if part.unit == 0 {
+            values[0] = shared[part.slot];
+        }
+    }
+}
+
+/// `R^T`, on the unit's part of one vector.
+#[cube]
+pub(super) fn descend<A: Float>(
+    values: &mut Array<A>,
+    entries: &Array<A>,
+    trace: &mut Trace<A>,
+    shared: &mut Shared<[A]>,
+    part: &Part,
+    #[comptime] tile: Tile,
+) {
+    if comptime!(tile.levels > 0) {
+        if part.unit == 0 {
+            shared[part.slot] = values[0];
+        }
+        sync_cube();
+        #[unroll]
+        for step in 0..comptime!(tile.levels) {
+            let level = comptime!(tile.levels - 1 - step);
+            if is_second(part, level) {
+                let other = part.slot - comptime!(tile.distance(level));
+                let pair = Pair::<A> {
+                    first: shared[other],
+                    second: values[0],
+                };
+                let turned = turn_down::<A>(entries, trace, pair, tile.shared_pair());
+                shared[other] = turned.first;
+                shared[part.slot] = turned.second;
+            }
+            sync_cube();
+        }
+        values[0] = shared[part.slot];
+    }
+    #[unroll]
+    for step in 0..comptime!(tile.register_levels()) {
+        let level = comptime!(tile.register_levels() - 1 - step);
+        #[unroll]
+        for k in 0..comptime!(tile.elements >> (level + 1)) {
+            let i = comptime!((2 * k) << level);
+            let j = comptime!((2 * k + 1) << level);
+            let pair = Pair::<A> {
+                first: values[i],
+                second: values[j],
+            };
+            let turned = turn_down::<A>(entries, trace, pair, comptime!(tile.pair(level, k)));
+            values[i] = turned.first;
+            values[j] = turned.second;
+        }
+    }
+}
+
+/// Whether this is the level, counted in shared memory, at which the unit's value is second coordinate.
+#[cube]
+fn is_second(part: &Part, #[comptime] level: usize) -> bool {
+    (part.unit & comptime!((2u32 << level) - 1)) == comptime!(1u32 << level)
+}
+
+/// Rotates all vectors of `x` into `y`, which may be `x`.
+#[cube(launch, address_type = "dynamic")]
+pub(super) fn rotate<X: Float, G: Float, A: Float, N: Size>(
+    x: &[Vector<X, N>],
+    blocks: &[Vector<G, Const<4>>],
+    y: &mut [Vector<X, N>],
+    vectors: Vectors,
+    #[comptime] tile: Tile,
+    #[comptime] transpose: bool,
+    #[define(X, G, A)] _dtypes: [ElemType; 3],
+) {
+    let part = part(&vectors, tile);
+    let entries = load_blocks::<G, A>(blocks, &vectors, &part, tile);
+    let mut shared = Shared::<[A]>::new_slice(comptime!(tile.lanes * tile.units()));
+    let mut trace = trace::<A>(0usize);
+
+    for step in 0..steps(&vectors, tile) {
+        let vector = vector_of_step(&part, step, tile);
+        let held = select(vector < vectors.count, part.held, 0u32);
+        let place = place::<N>(&vectors, &part, vector, tile);
+        let mut values = load::<X, A, N>(x, place, vectors.stride, held, tile);
+        if comptime!(transpose) {
+            descend::<A>(&mut values, &entries, &mut trace, &mut shared, &part, tile);
+        } else {
+            climb::<A>(&mut values, &entries, &mut trace, &mut shared, &part, tile);
+        }
+        store::<X, A, N>(y, &values, place, vectors.stride, held, tile);
+    }
+}

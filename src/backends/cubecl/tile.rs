@@ -1,0 +1,297 @@
+//! How a rotation is cut to the device: plain numbers.
+
+/// What of the vectors a cube holds at a time, the constants that a kernel is compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Tile {
+    /// Elements a unit holds, a power of two.
+    pub(super) elements: usize,
+    /// Levels above those in a unit's registers; the units of a vector are as many as these levels join.
+    pub(super) levels: usize,
+    /// Vectors at a time.
+    pub(super) lanes: usize,
+    /// Whether neighbours in memory belong to different vectors. Units that follow each other then take different vectors, else
+    /// different parts of one: either way they read memory that is contiguous.
+    pub(super) columns: bool,
+}
+
+impl Tile {
+    /// Units that share a vector.
+    pub(super) fn units(&self) -> usize {
+        1 << self.levels
+    }
+
+    /// Elements of a vector that the units hold together.
+    pub(super) fn span(&self) -> usize {
+        self.elements << self.levels
+    }
+
+    pub(super) fn register_levels(&self) -> usize {
+        self.elements.trailing_zeros() as usize
+    }
+
+    /// Number of a pair among those of a unit: pair `k` of a level in registers, counted from 0. As in a plan of their own; the
+    /// pair in shared memory comes last.
+    pub(super) fn pair(&self, level: usize, k: usize) -> usize {
+        self.elements - (self.elements >> level) + k
+    }
+
+    /// Number of the unit's pair in shared memory.
+    pub(super) fn shared_pair(&self) -> usize {
+        self.elements - 1
+    }
+
+    /// Slots between the coordinates of a pair in shared memory.
+    pub(super) fn distance(&self, level: usize) -> usize {
+        let unit = if self.columns { self.lanes } else { 1 };
+        unit << level
+    }
+}
+
+/// What the device allows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) units: usize,
+    pub(super) cube_dim: (usize, usize),
+    pub(super) cubes: (usize, usize),
+    pub(super) shared_bytes: usize,
+    pub(super) bindings: usize,
+    pub(super) processors: usize,
+}
+
+/// What is asked: `count` vectors of `dim` elements, that follow each other at a distance of `inner`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Work {
+    pub(super) dim: usize,
+    pub(super) inner: usize,
+    pub(super) count: usize,
+    /// Bytes of a number while it is computed with.
+    pub(super) bytes: usize,
+    pub(super) differentiate: bool,
+}
+
+/// One launch: the levels that a tile joins, on every `stride`-th element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stage {
+    pub(super) tile: Tile,
+    pub(super) stride: usize,
+    /// Elements of a vector at this stride.
+    pub(super) dim: usize,
+    /// Tiles that cover them.
+    pub(super) chunks: usize,
+    /// Cubes for each chunk, which share the vectors.
+    pub(super) cubes: usize,
+    pub(super) first_block: usize,
+    pub(super) block_count: usize,
+}
+
+/// Units of a cube, so that two fit a processor.
+const UNITS: usize = 512;
+/// A device with fewer units a cube is no GPU.
+const FEWEST_UNITS: usize = 32;
+/// Units that should be busy in a cube, by more vectors at a time where one occupies fewer.
+const BUSY_UNITS: usize = 128;
+/// Neighbours in memory that fill its transactions.
+const NEIGHBOURS: usize = 32;
+/// Elements of a cube whose blocks fit its registers, and whose blocks, sums and earlier values do; 4 bytes each.
+const ELEMENTS: usize = 8192;
+const DIFFERENTIATED_ELEMENTS: usize = 4096;
+/// Vectors that a cube sums before it writes its sums.
+const SUMMED_VECTORS: usize = 4;
+/// The second step's cube: blocks beside each other, and shares of the sums of each.
+pub(super) const SUM_CUBE: (usize, usize) = (32, 8);
+
+/// The launches for `R`, in order, if the device allows them. `R^T` takes them in reverse.
+///
+/// ```text
+/// d = 20, tiles of 8     0 1 2 3 4 5 6 7   8 9 a b c d e f   g h i j     levels 1 to 3, three chunks
+///                        0                 8                 g           levels 4 and 5, stride 8
+/// ```
+///
+/// The first levels leave one coordinate of each chunk, and those form a vector with a plan of their own.
+pub(super) fn stages(work: &Work, limits: &Limits) -> Option<Vec<Stage>> {
+    let summed_bytes = 4 * work.bytes * SUM_CUBE.0 * SUM_CUBE.1;
+    let bindings = if work.differentiate { 7 } else { 4 };
+    if limits.units < FEWEST_UNITS
+        || limits.shared_bytes < summed_bytes.max(UNITS * work.bytes)
+        || limits.bindings < bindings
+        || i32::try_from(work.dim).is_err()
+        || work.dim / SUM_CUBE.0 >= limits.cubes.0
+    {
+        return None;
+    }
+    let mut stages = Vec::new();
+    let (mut dim, mut stride) = (work.dim, 1);
+    while dim > 1 {
+        let tile = tile(dim, work, limits);
+        let chunks = dim.div_ceil(tile.span());
+        if chunks > limits.cubes.1 {
+            return None;
+        }
+        stages.push(Stage {
+            tile,
+            stride,
+            dim,
+            chunks,
+            cubes: cubes(&tile, chunks, work, limits),
+            first_block: work.dim - dim,
+            block_count: dim - chunks,
+        });
+        stride *= tile.span();
+        dim = chunks;
+    }
+    Some(stages)
+}
+
+fn tile(dim: usize, work: &Work, limits: &Limits) -> Tile {
+    // As few elements a unit as reach over the vector; where none do, as many as reach furthest.
+    let few = (32 / work.bytes).min(dim.next_power_of_two());
+    let many = (2 * few).min(dim.next_power_of_two());
+    let few = tile_of(few, dim, work, limits);
+    let many = tile_of(many, dim, work, limits);
+    if few.span() >= dim.min(many.span()) {
+        few
+    } else {
+        many
+    }
+}
+
+fn tile_of(elements: usize, dim: usize, work: &Work, limits: &Limits) -> Tile {
+    let held = if work.differentiate {
+        DIFFERENTIATED_ELEMENTS
+    } else {
+        ELEMENTS
+    };
+    let most = floor(
+        UNITS
+            .min(limits.units)
+            .min(4 * held / work.bytes / elements),
+    );
+    let columns = work.inner > 1;
+    let count = work.count.next_power_of_two();
+    let (lanes_most, units_most) = if columns {
+        (floor(limits.cube_dim.0), floor(limits.cube_dim.1))
+    } else {
+        (floor(limits.cube_dim.1), floor(limits.cube_dim.0))
+    };
+    let neighbours = if columns { NEIGHBOURS } else { 1 };
+    let neighbours = neighbours.min(count).min(lanes_most);
+    let units = dim.div_ceil(elements).next_power_of_two();
+    let units = units.min(units_most).min(most / neighbours);
+    let lanes = (BUSY_UNITS / units).max(neighbours);
+    let lanes = lanes.min(count).min(lanes_most).min(most / units);
+    Tile {
+        elements,
+        levels: units.trailing_zeros() as usize,
+        lanes,
+        columns,
+    }
+}
+
+/// As many cubes as run at once, and no more: each reads its blocks. From shapes and limits alone, so that sums are taken in the
+/// same order in every run.
+fn cubes(tile: &Tile, chunks: usize, work: &Work, limits: &Limits) -> usize {
+    let (resident, vectors) = if work.differentiate {
+        (2 * UNITS, SUMMED_VECTORS)
+    } else {
+        (4 * UNITS, 1)
+    };
+    let running = limits.processors * (resident / (tile.lanes * tile.units()));
+    let busy = work.count.div_ceil(tile.lanes * vectors);
+    busy.min(running.div_ceil(chunks)).min(limits.cubes.0)
+}
+
+/// The largest power of two that is not larger.
+fn floor(number: usize) -> usize {
+    1 << number.ilog2()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WEBGPU: Limits = Limits {
+        units: 256,
+        cube_dim: (256, 256),
+        cubes: (65535, 65535),
+        shared_bytes: 16384,
+        bindings: 7,
+        processors: 64,
+    };
+    const CUDA: Limits = Limits {
+        units: 1024,
+        cube_dim: (1024, 1024),
+        cubes: (2147483647, 65535),
+        shared_bytes: 232448,
+        bindings: 1024,
+        processors: 132,
+    };
+
+    #[test]
+    fn launches_cover_all_blocks_within_the_limits() {
+        let dims = (2..300).chain([4096, 4097, 5000, 8192, 11008, 20000, 65539, 1 << 20]);
+        for (dim, limits) in dims.flat_map(|dim| [(dim, WEBGPU), (dim, CUDA)]) {
+            for (count, inner) in [(1, 1), (3, 3), (1000, 1), (1000, 10), (1 << 20, 1 << 10)] {
+                for (bytes, differentiate) in [(4, false), (4, true), (8, false), (8, true)] {
+                    let work = Work {
+                        dim,
+                        inner,
+                        count,
+                        bytes,
+                        differentiate,
+                    };
+                    assert_covered(&work, &limits);
+                }
+            }
+        }
+    }
+
+    fn assert_covered(work: &Work, limits: &Limits) {
+        let stages = stages(work, limits).expect("a GPU can");
+        let (mut blocks, mut left) = (0, work.dim);
+        for stage in &stages {
+            let tile = stage.tile;
+            assert_eq!(stage.first_block, blocks, "{work:?} {stage:?}");
+            assert_eq!(stage.dim, left, "{work:?} {stage:?}");
+            assert!(
+                stage.chunks * tile.span() >= stage.dim,
+                "{work:?} {stage:?}"
+            );
+            assert!(
+                (1..=limits.cubes.0).contains(&stage.cubes),
+                "{work:?} {stage:?}"
+            );
+            let units = tile.units() * tile.lanes;
+            assert!(units <= limits.units.min(UNITS), "{work:?} {stage:?}");
+            assert!(
+                tile.units().max(tile.lanes) <= limits.cube_dim.0,
+                "{work:?} {stage:?}"
+            );
+            assert!(tile.span() > 1, "{work:?} {stage:?}");
+            blocks += stage.block_count;
+            left = stage.chunks;
+        }
+        assert_eq!((blocks, left), (work.dim - 1, 1), "{work:?}");
+    }
+
+    #[test]
+    fn a_device_that_is_no_gpu_gets_no_launches() {
+        let work = Work {
+            dim: 768,
+            inner: 1,
+            count: 100,
+            bytes: 4,
+            differentiate: false,
+        };
+        assert!(stages(&work, &Limits { units: 8, ..CUDA }).is_none());
+        assert!(
+            stages(
+                &work,
+                &Limits {
+                    shared_bytes: 1024,
+                    ..CUDA
+                }
+            )
+            .is_none()
+        );
+    }
+}
