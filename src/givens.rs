@@ -66,12 +66,47 @@ impl Givens {
     }
 
     /// The blocks `[d-1, 2, 2]`, rows `(i, j)`, for [`rotate`](fn@crate::rotate). Differentiable; the dtype of the angles.
+    ///
+    /// # Panics
+    ///
+    /// If the angles are f64 on a device that has no cosine of f64, as wgpu's have none: what they compute instead is wrong.
     pub fn blocks(&self) -> Tensor<3> {
         let [pairs] = self.angles.dims();
+        assert_cosine(&self.angles);
         let (cos, sin) = (self.angles.clone().cos(), self.angles.clone().sin());
         let columns = [cos.clone(), sin.clone().neg(), sin, cos];
         Tensor::cat(columns.map(|c| c.reshape([pairs, 1])).to_vec(), 1).reshape([pairs, 2, 2])
     }
+}
+
+/// The shading language of wgpu has no trigonometry in f64, and drivers compute something else without a word.
+fn assert_cosine(angles: &Tensor<1>) {
+    #[cfg(feature = "cubecl-backend")]
+    if angles.dtype() == burn::tensor::DType::F64 {
+        use burn::backend::DispatchDevice;
+        use std::collections::BTreeMap;
+        use std::sync::Mutex;
+
+        static COSINES: Mutex<BTreeMap<String, f64>> = Mutex::new(BTreeMap::new());
+        let device = angles.device().inner();
+        if !matches!(device.as_dispatch(), DispatchDevice::Cube(_)) {
+            return;
+        }
+        let mut cosines = COSINES
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let cosine = *cosines.entry(format!("{device:?}")).or_insert_with(|| {
+            let one = Tensor::<1>::ones([1], (&device, angles.dtype()));
+            one.cos().into_data().iter().next().unwrap_or(f64::NAN)
+        });
+        drop(cosines);
+        assert!(
+            (cosine - 1f64.cos()).abs() < 1e-12,
+            "Givens: asked for the blocks of f64 angles on {device:?}, which computes cos(1) = {cosine} in f64; use f32 there, \
+             another device for f64, or quasi blocks, which need no cosine",
+        );
+    }
+    let _ = angles;
 }
 
 /// Quasi-orthogonal (qGOFT) blocks: a free 2x2 matrix a pair, its columns named as in the paper.

@@ -4,8 +4,8 @@ use burn::tensor::{DType, Tensor};
 use burn_goft::{AngleForm, Givens, Kind, QuasiGivens, rotate, rotate_transpose};
 
 use crate::common::{
-    DIMS, angles, assert_close, assert_within, epsilon, levels, normal, numbers, parameter_dtype,
-    rows, tensor,
+    DIMS, angles, assert_close, assert_within, cosine_of_one, devices, epsilon, levels, normal,
+    numbers, panic_message, parameter_dtype, rows, tensor,
 };
 use crate::{block_tensor, oracle};
 
@@ -25,6 +25,30 @@ fn one_angle_turns_counter_clockwise() {
         };
         close(rotate(x.clone(), blocks.clone(), 0), &[-5.0, 3.0]);
         close(rotate_transpose(x, blocks, 0), &[5.0, -3.0]);
+    }
+}
+
+#[test]
+fn f64_angles_are_refused_where_the_device_has_no_cosine_of_them() {
+    for (name, device) in devices() {
+        if !device.supports_dtype(DType::F64) {
+            continue;
+        }
+        let angles = tensor::<1>(&[1.0, 2.0], [2], &device, DType::F64);
+        let blocks = || numbers(&Givens::from_angles(angles).blocks());
+        match cosine_of_one(&device, DType::F64) {
+            Ok(()) => {
+                let expected = [1.0, 2.0].map(oracle::givens).concat();
+                assert_close(name, &blocks(), &expected, 1e-15);
+            }
+            Err(_) => {
+                let message = panic_message(blocks);
+                assert!(
+                    message.contains("asked for the blocks of f64 angles"),
+                    "{message}"
+                );
+            }
+        }
     }
 }
 
