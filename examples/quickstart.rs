@@ -131,7 +131,8 @@ fn run(options: &options::Options) -> Result<(), Box<dyn Error>> {
     if options.tune {
         return tune::search(&device);
     }
-    std::fs::create_dir_all(&options.out)?;
+    std::fs::create_dir_all(&options.out)
+        .map_err(|error| format!("making the folder `{}`: {error}", options.out.display()))?;
     let results = measure::all(options, &device)?;
     match options.json {
         true => table::print_json(&results.rows),

@@ -1,7 +1,7 @@
 //! What is attached to a weight: the learned parameters and how they act on it.
 
 use burn::module::{Module, Param, Reparameterization};
-use burn::tensor::{DType, Device, Distribution, Shape, Tensor};
+use burn::tensor::{DType, Device, Distribution, Shape, Tensor, TensorData};
 
 use crate::error::Error;
 use crate::givens::{AngleForm, Givens, QuasiGivens};
@@ -90,6 +90,7 @@ impl GoftAdapter {
         let noise = |shape: Shape| {
             let spread = Distribution::Normal(0.0, goft.init_std);
             match goft.init_std {
+                _ if pairs == 0 => no_numbers([0], dtype, device),
                 0.0 => Tensor::<1>::zeros([shape.num_elements()], (device, dtype)),
                 _ => Tensor::<1>::random([shape.num_elements()], spread, (device, dtype)),
             }
@@ -108,9 +109,15 @@ impl GoftAdapter {
                 (Kind::Strict, AngleForm::Direct) => adapter.angles = strict(),
                 (Kind::Strict, AngleForm::Tanh) => adapter.tanh_angles = strict(),
                 (Kind::Quasi, _) => {
-                    let identity = Tensor::<2>::eye(2, device).cast(dtype).reshape([1, 2, 2]);
-                    let noise = noise(Shape::new([pairs, 2, 2])).reshape([pairs, 2, 2]);
-                    adapter.blocks = Some(Param::from_tensor(noise + identity));
+                    let blocks = match pairs {
+                        0 => no_numbers([0, 2, 2], dtype, device),
+                        _ => {
+                            let identity = Tensor::<2>::eye(2, device).cast(dtype);
+                            let noise = noise(Shape::new([pairs, 2, 2])).reshape([pairs, 2, 2]);
+                            noise + identity.reshape([1, 2, 2])
+                        }
+                    };
+                    adapter.blocks = Some(Param::from_tensor(blocks));
                 }
             }
             match goft.norm_scale {
@@ -290,6 +297,16 @@ impl Reparameterization for GoftAdapter {
         let weight = base.reshape([shape[0], shape[1]]);
         self.rotate_weight(weight).reshape(shape)
     }
+}
+
+/// An empty tensor that no operation makes: burn fuses operations over no numbers with others, which then write nothing either.
+pub(crate) fn no_numbers<const D: usize>(
+    shape: [usize; D],
+    dtype: DType,
+    device: &Device,
+) -> Tensor<D> {
+    let none = TensorData::new(Vec::<f32>::new(), shape).convert_dtype(dtype);
+    Tensor::from_data(none, (device, dtype))
 }
 
 /// Multiplies `x` along `axis` by `scale`, computing at least in f32 and returning the dtype of `x`.

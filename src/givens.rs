@@ -3,6 +3,8 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use crate::adapter::no_numbers;
+
 /// How a strict adapter's stored parameter becomes an angle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -56,6 +58,7 @@ impl Givens {
     pub fn from_parameter(parameter: Tensor<1>, form: AngleForm) -> Self {
         Self::from_angles(match form {
             AngleForm::Direct => parameter,
+            AngleForm::Tanh if parameter.dims() == [0] => parameter,
             AngleForm::Tanh => parameter.tanh().mul_scalar(std::f64::consts::PI),
         })
     }
@@ -72,6 +75,9 @@ impl Givens {
     /// If the angles are f64 on a device that has no cosine of f64, as wgpu's have none: what they compute instead is wrong.
     pub fn blocks(&self) -> Tensor<3> {
         let [pairs] = self.angles.dims();
+        if pairs == 0 {
+            return no_numbers([0, 2, 2], self.angles.dtype(), &self.angles.device());
+        }
         assert_cosine(&self.angles);
         let (cos, sin) = (self.angles.clone().cos(), self.angles.clone().sin());
         let columns = [cos.clone(), sin.clone().neg(), sin, cos];

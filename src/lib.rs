@@ -78,7 +78,7 @@
 //! | [`Goft::with_trainable`] | `modules_to_save` | trained as it is, saved with the adapter |
 //! | [`apply_goft`](GoftModule::apply_goft) | `get_peft_model` | attaches, and freezes everything else |
 //! | [`goft_report`](GoftModule::goft_report) | `print_trainable_parameters` | |
-//! | [`enable_goft(false)`](GoftModule::enable_goft) | `disable_adapter` | the pretrained model's outputs |
+//! | [`enable_goft(false)`](GoftModule::enable_goft) | `disable_adapter` | the pretrained weights again; what was trained beside the adapters stays |
 //! | [`save_goft`](GoftModule::save_goft), [`load_goft`](GoftModule::load_goft) | `save_pretrained`, `from_pretrained` | |
 //! | [`merge_goft`](GoftModule::merge_goft) | `merge_and_unload(safe_merge=True)` | burn's `materialize` is the same without the check |
 //! | [`unmerge_goft`](GoftModule::unmerge_goft) | `unmerge_adapter` | from a merged model and the adapter's file |

@@ -53,8 +53,9 @@ pub trait GoftModule: Module {
         GoftReport::of(self)
     }
 
-    /// Switches all adapters on or off; off, the model computes as if they had not been attached. Clones have their own state,
-    /// which no record or file holds. (PEFT: `disable_adapter`.)
+    /// Switches all adapters on or off; off, the adapted weights are the pretrained ones. Parameters trained beside the adapters
+    /// keep their trained values. Clones have their own state, which no record or file holds. (PEFT: `disable_adapter`, which
+    /// gives those back too.)
     ///
     /// ```
     /// # #[cfg(feature = "flex")] {
@@ -101,7 +102,9 @@ pub trait GoftModule: Module {
 
     /// Loads an adapter file onto the pretrained model it was trained on, or into adapters that are attached already.
     ///
-    /// Onto a model without adapters it attaches them first, as [`apply_goft`](Self::apply_goft) does, by what the file says.
+    /// Onto a model without adapters it attaches them first, as [`apply_goft`](Self::apply_goft) does, by what the file says. The
+    /// values of the pretrained weights are not in the file and are not checked: loaded onto a model into which the adapter was
+    /// merged, it acts twice.
     ///
     /// # Errors
     ///
@@ -126,7 +129,7 @@ pub trait GoftModule: Module {
     }
 
     /// Takes the adapters of a file out of a merged model and attaches them again: the inverse of
-    /// [`merge_goft`](Self::merge_goft), exact to rounding.
+    /// [`merge_goft`](Self::merge_goft), exact to rounding. Whether the adapter was merged into the model is not known to it.
     ///
     /// # Errors
     ///

@@ -80,6 +80,7 @@ pub(crate) fn load<M: Module>(model: M, path: &Path) -> Result<M, Error> {
     };
     if entries.iter().any(|entry| entry.goft().is_some()) {
         fit.check_adapted()?;
+        fit.check_kept()?;
         return Ok(model.map(&mut Refill {
             names: Vec::new(),
             tensors: file.tensors,
@@ -202,6 +203,26 @@ impl Fit<'_> {
             first(&in_file, &in_model),
             first(&in_model, &in_file),
         )))
+    }
+
+    /// What was trained beside the adapters is trainable if they are: else the next save would leave it out.
+    fn check_kept(&self) -> Result<(), Error> {
+        let trainable = |entry: &&Entry| entry.goft().is_some() && entry.trainable;
+        if !self.entries.iter().any(|entry| trainable(&entry)) {
+            return Ok(());
+        }
+        let frozen = self.entries.iter().find(|entry| {
+            let kept = entry.owner == Owner::Model && self.file.tensors.contains_key(&entry.path);
+            kept && !entry.trainable && !is_buffer(entry)
+        });
+        match frozen {
+            None => Ok(()),
+            Some(entry) => Err(self.mismatch(format!(
+                "it holds `{0}`, trained beside the adapters, which the model has frozen, and saving would lose it; attach with \
+                 `Goft::with_trainable([\"{0}\"])`, or load onto the model without an adapter",
+                entry.path
+            ))),
+        }
     }
 
     /// The file's adapters by target, each on the device of its weight.

@@ -137,6 +137,16 @@ fn a_model_without_a_kept_parameter_is_refused() {
     assert_eq!(mismatch(headless(12), &path), expected);
 }
 
+/// The head would be set, and be missing from the next file.
+#[test]
+fn adapters_beside_which_the_kept_parameters_are_frozen_are_refused() {
+    let (_folder, path) = saved(adapted::<Mlp>(&Goft::strict().with_trainable(["head.*"])));
+    let model = adapted::<Mlp>(&Goft::strict().with_exclude(["head.*"]));
+    let expected = "it holds `head.weight`, trained beside the adapters, which the model has frozen, and saving would lose it; \
+                    attach with `Goft::with_trainable([\"head.weight\"])`, or load onto the model without an adapter";
+    assert_eq!(mismatch(model, &path), expected);
+}
+
 #[test]
 fn a_model_with_an_adapter_of_another_method_is_refused() {
     let (_folder, path) = saved(adapted::<Mlp>(&Goft::strict()));

@@ -262,7 +262,7 @@ fn a_layer_with_one_input_has_nothing_to_turn_and_works() {
             let x = input([5, 1], &device);
             let y = layer.forward(x.clone());
             common::assert_close(
-                "d = 1",
+                format!("d = 1, {}", models::name(&goft)),
                 &common::numbers(&y),
                 &common::numbers(&base.forward(x)),
                 1e-6,
