@@ -167,6 +167,13 @@ mod module;
     feature = "ndarray",
     expect(deprecated, reason = "the operation lists ndarray among its backends")
 )]
+#[cfg_attr(
+    not(any(feature = "flex", feature = "ndarray", feature = "cubecl-backend")),
+    expect(
+        unused_variables,
+        reason = "the dispatcher has no backend to pass them to"
+    )
+)]
 mod ops;
 mod plan;
 mod portable;

@@ -1,6 +1,6 @@
 //! The functional interface: a tensor, blocks, an axis.
 
-use burn::backend::{Dispatch, DispatchDevice};
+use burn::backend::Dispatch;
 use burn::tensor::{Device, Tensor};
 
 use crate::ops::GivensOps;
@@ -199,11 +199,11 @@ fn listed(device: &Device) -> bool {
     let inner = device.clone().without_autodiff();
     match inner.as_dispatch() {
         #[cfg(feature = "flex")]
-        DispatchDevice::Flex(_) => true,
+        burn::backend::DispatchDevice::Flex(_) => true,
         #[cfg(feature = "ndarray")]
-        DispatchDevice::NdArray(_) => true,
+        burn::backend::DispatchDevice::NdArray(_) => true,
         #[cfg(feature = "cubecl-backend")]
-        DispatchDevice::Cube(_) => true,
+        burn::backend::DispatchDevice::Cube(_) => true,
         #[allow(unreachable_patterns)]
         _ => false,
     }
