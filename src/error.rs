@@ -21,7 +21,7 @@ pub enum Error {
 
     /// A pattern matches no parameter.
     #[error(
-        "no parameter matches `{pattern}` of the {list}; the model has {}; \
+        "pattern `{pattern}` of `{list}` matches no parameter; the model has {}; \
          write the path as the model's fields spell it, with `*` for any part", listing(.available)
     )]
     NoMatch {
@@ -47,7 +47,7 @@ pub enum Error {
     /// A target is not a matrix.
     #[error(
         "target `{path}` has shape {shape:?}, and a rotation needs a weight [d_input, d_output]; \
-         leave it out with `Goft::with_exclude([..])`"
+         target the weights alone (`*.weight`), or leave it out with `Goft::with_exclude([..])`"
     )]
     NotAMatrix {
         /// Path of the parameter.

@@ -126,6 +126,7 @@ impl GoftLinear {
     ///
     /// If the last axis of `input` is not `d_input`.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        self.check_width(input.dims().as_ref());
         let adapter = self.adapter().filter(|adapter| adapter.is_enabled());
         let Some(adapter) = adapter else {
             // Not the base: an adapter of another method acts through the weight's value.
@@ -167,6 +168,9 @@ impl GoftLinear {
         layers: [&Self; K],
         input: Tensor<D>,
     ) -> [Tensor<D>; K] {
+        for layer in layers {
+            layer.check_width(input.dims().as_ref());
+        }
         let adapters = layers.map(|layer| layer.adapter().filter(|adapter| adapter.is_enabled()));
         let blocks = adapters.iter().map(|adapter| Some((*adapter)?.blocks()));
         let blocks = blocks.collect::<Option<Vec<_>>>();
@@ -181,6 +185,15 @@ impl GoftLinear {
             let adapter = adapter.expect("each has blocks");
             layer.multiply(adapter, adapter.scale_input(rotated))
         })
+    }
+
+    fn check_width(&self, input: &[usize]) {
+        let [d_input, d_output] = self.inner.weight.shape().dims();
+        assert!(
+            input.last() == Some(&d_input),
+            "GoftLinear: asked to map input of shape {input:?}, and the layer takes [.., {d_input}] to [.., {d_output}]; the last \
+             axis must be the layer's d_input"
+        );
     }
 
     /// The layer behind the rotation.

@@ -39,7 +39,7 @@ fn check_mergeable<M: Module>(model: &M) -> Result<(), Error> {
                 path: path.clone(),
                 what: "the merged weight".into(),
                 count,
-                remedy: "the model is unchanged; load an adapter from before the training diverged",
+                remedy: "nothing was merged; load an adapter from before the training diverged",
             });
         }
     }

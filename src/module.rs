@@ -91,7 +91,8 @@ pub trait GoftModule: Module {
     /// The file is safetensors: 4 bytes a parameter, less than 4 KiB in all and 200 bytes a tensor beside. Its
     /// metadata has format version, kind, angle form, norm scale, target paths, shapes and a checksum. It is written beside
     /// `path` and renamed: a failed save leaves an existing file as it was. Batch statistics go with a
-    /// batch norm that is trained.
+    /// batch norm that is trained. Trained is what is trainable now: after `unfreeze` of the whole model that includes the
+    /// pretrained weights.
     ///
     /// # Errors
     ///

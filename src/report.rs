@@ -86,6 +86,10 @@ impl GoftReport {
 
 impl fmt::Display for GoftReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.layers.is_empty() {
+            writeln!(f, "no weight carries a GOFT adapter")?;
+            return self.totals(f);
+        }
         let width = self.layers.iter().map(|layer| layer.path.len()).max();
         let width = width.unwrap_or(0).max("weight".len());
         writeln!(
@@ -104,7 +108,13 @@ impl fmt::Display for GoftReport {
                 layer.path, layer.d_input, layer.d_output, layer.parameters
             )?;
         }
-        if self.kept_parameters > 0 {
+        self.totals(f)
+    }
+}
+
+impl GoftReport {
+    fn totals(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.kept_parameters > 0 && !self.layers.is_empty() {
             writeln!(
                 f,
                 "kept trainable beside the adapters: {} parameters",

@@ -217,7 +217,18 @@ fn a_pytorch_weight_is_transposed_exactly_as_for_linear() {
 #[test]
 fn a_wrong_input_length_panics_with_both_lengths() {
     let (_, device) = common::devices().remove(0);
-    let layer = GoftLinear::from_linear(linear(&device), &Goft::strict()).unwrap();
-    let message = common::panic_message(|| layer.forward(input([5, 7], &device)));
-    assert!(message.contains('7') && message.contains('6'), "{message}");
+    let plain = GoftLinear::from(linear(&device));
+    let adapted = GoftLinear::from_linear(linear(&device), &Goft::strict()).unwrap();
+    let wrong = || input([5, 7], &device);
+    for message in [
+        common::panic_message(|| plain.forward(wrong())),
+        common::panic_message(|| adapted.forward(wrong())),
+        common::panic_message(|| GoftLinear::forward_each([&adapted, &plain], wrong())),
+    ] {
+        assert_eq!(
+            message,
+            "GoftLinear: asked to map input of shape [5, 7], and the layer takes [.., 6] to [.., 4]; the last axis must be the \
+             layer's d_input"
+        );
+    }
 }

@@ -18,7 +18,7 @@ static HEAP: PeakAlloc = PeakAlloc;
 /// Every time is a ratio to something timed in the same run, round by round: medians of pairs hold on a noisy machine.
 #[derive(Parser)]
 pub(crate) struct Options {
-    /// flex, ndarray, or with the feature of that name: wgpu, wgpu-cpu, vulkan, webgpu, metal, cuda.
+    /// flex, ndarray, or with the feature of that name: wgpu, wgpu-cpu, vulkan, webgpu, metal, cuda, rocm, cpu.
     #[arg(long, default_value = "flex")]
     pub(crate) device: String,
     /// f32, bf16, f16 or f64.

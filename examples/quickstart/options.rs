@@ -11,7 +11,7 @@ use crate::train::Schedule;
 /// Adapts a pretrained vision transformer to a camera that was mounted sideways, by five methods.
 #[derive(Parser)]
 pub(crate) struct Options {
-    /// flex, ndarray, or with the feature of that name: wgpu, wgpu-cpu (software adapters), vulkan, webgpu, metal, cuda.
+    /// flex, ndarray, or with the feature of that name: wgpu, wgpu-cpu (software adapters), vulkan, webgpu, metal, cuda, rocm, cpu.
     #[arg(long, default_value = "flex")]
     device: String,
     /// One seed and two epochs: shows that everything runs, not what the methods can do.

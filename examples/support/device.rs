@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 
 /// Names that this build knows, and the feature that each needs.
-const DEVICES: [(&str, &str); 8] = [
+const DEVICES: [(&str, &str); 10] = [
     ("flex", "flex"),
     ("ndarray", "ndarray"),
     ("wgpu", "wgpu"),
@@ -12,6 +12,8 @@ const DEVICES: [(&str, &str); 8] = [
     ("webgpu", "webgpu"),
     ("metal", "metal"),
     ("cuda", "cuda"),
+    ("rocm", "rocm"),
+    ("cpu", "cpu"),
 ];
 
 /// The device of a name. `wgpu-cpu` is a software adapter such as lavapipe, which `wgpu` never picks by itself.
@@ -34,6 +36,10 @@ pub(crate) fn device(name: &str) -> Result<Device, String> {
         "metal" => Ok(Device::metal(burn::tensor::DeviceKind::DefaultDevice)),
         #[cfg(feature = "cuda")]
         "cuda" => Ok(Device::cuda(0)),
+        #[cfg(feature = "rocm")]
+        "rocm" => Ok(Device::rocm(0)),
+        #[cfg(feature = "cpu")]
+        "cpu" => Ok(Device::cpu()),
         _ => Err(refusal(name)),
     }
 }

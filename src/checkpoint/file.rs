@@ -56,6 +56,10 @@ impl AdapterFile {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
+        if !folder.is_dir() {
+            let found = format!("there is no folder `{}`; create it first", folder.display());
+            return Err(io(std::io::Error::new(std::io::ErrorKind::NotFound, found)));
+        }
         let mut options = tempfile::Builder::new();
         options.prefix(".goft-").suffix(".partial");
         #[cfg(unix)]

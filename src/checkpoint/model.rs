@@ -190,7 +190,7 @@ impl Fit<'_> {
             a.difference(b)
                 .next()
                 .cloned()
-                .unwrap_or_else(|| "nothing else".into())
+                .unwrap_or_else(|| "nothing".into())
         };
         let Summary {
             kind,
@@ -198,8 +198,8 @@ impl Fit<'_> {
             norm_scale,
         } = &self.file.summary;
         Err(self.mismatch(format!(
-            "it holds a {kind} adapter (angle form {angle_form}, norm scale {norm_scale}) with {} where the model has {}; load it \
-             onto the model without an adapter, which takes the settings from the file",
+            "it holds a {kind} adapter (angle form {angle_form}, norm scale {norm_scale}) and differs from the model's: only the file \
+             has {}, only the model has {}; load it onto the model without an adapter, which takes the settings from the file",
             first(&in_file, &in_model),
             first(&in_model, &in_file),
         )))

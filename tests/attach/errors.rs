@@ -25,7 +25,7 @@ fn a_pattern_that_matches_nothing_is_named_with_its_list_and_the_paths_there_are
         let error = refusal::<Mlp>(goft);
         assert!(matches!(error, Error::NoMatch { .. }));
         let expected = format!(
-            "no parameter matches `fc9.weight` of the {list}; the model has `fc1.weight`, `fc1.bias`, `fc2.weight`, `fc2.bias`, \
+            "pattern `fc9.weight` of `{list}` matches no parameter; the model has `fc1.weight`, `fc1.bias`, `fc2.weight`, `fc2.bias`, \
              `head.weight`, `head.bias`; write the path as the model's fields spell it, with `*` for any part"
         );
         assert_eq!(error.to_string(), expected);
@@ -65,8 +65,8 @@ fn a_target_that_is_no_matrix_is_an_error() {
     assert!(matches!(error, Error::NotAMatrix { .. }));
     assert_eq!(
         error.to_string(),
-        "target `conv.weight` has shape [4, 6, 3], and a rotation needs a weight [d_input, d_output]; leave it out with \
-         `Goft::with_exclude([..])`"
+        "target `conv.weight` has shape [4, 6, 3], and a rotation needs a weight [d_input, d_output]; target the weights \
+         alone (`*.weight`), or leave it out with `Goft::with_exclude([..])`"
     );
     let error = refusal::<Mlp>(Goft::strict().with_targets(["fc1.*"]));
     assert!(

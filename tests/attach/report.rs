@@ -120,6 +120,10 @@ fn an_unadapted_model_reports_no_layer() {
         (report.trainable_parameters(), report.trainable_share()),
         (0, 0.0)
     );
+    assert_eq!(
+        report.to_string(),
+        "no weight carries a GOFT adapter\ntrainable 0 of 179 parameters (0.000 %)"
+    );
 }
 
 #[test]

@@ -137,7 +137,11 @@ fn a_folder_that_is_missing_or_is_a_file_is_refused() {
             matches!(&error, Error::Io { path: found, .. } if *found == path),
             "{error}"
         );
-        assert!(error.to_string().contains(inside), "{error}");
+        let found = format!(
+            "there is no folder `{}`; create it first",
+            folder.path().join(inside).display()
+        );
+        assert!(error.to_string().ends_with(&found), "{error}");
     }
     assert_eq!(listing(folder.path()), ["file"]);
     assert_eq!(

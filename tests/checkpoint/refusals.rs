@@ -49,31 +49,32 @@ fn an_adapter_of_another_form_does_not_load_into_adapters_that_are_there() {
             Goft::quasi(),
             strict.clone(),
             "quasi adapter (angle form none, norm scale none)",
-            "the model has `fc1.weight.goft.angles` [6]",
+            "only the model has `fc1.weight.goft.angles` [6]",
         ),
         (
             strict.clone().with_angle_form(AngleForm::Tanh),
             strict.clone(),
-            "strict adapter (angle form tanh, norm scale none) with `fc1.weight.goft.tanh_angles` [6]",
-            "the model has `fc1.weight.goft.angles` [6]",
+            "strict adapter (angle form tanh, norm scale none) and differs from the model's: only the file has \
+             `fc1.weight.goft.tanh_angles` [6]",
+            "only the model has `fc1.weight.goft.angles` [6]",
         ),
         (
             strict.clone().with_norm_scale(NormScale::Neuron),
             strict.clone(),
-            "norm scale neuron) with `fc1.weight.goft.neuron_scale` [12]",
-            "the model has nothing else",
+            "only the file has `fc1.weight.goft.neuron_scale` [12]",
+            "only the model has nothing",
         ),
         (
             strict.clone(),
             strict.clone().with_norm_scale(NormScale::Input),
-            "norm scale none) with nothing else",
-            "the model has `fc1.weight.goft.input_scale` [7]",
+            "only the file has nothing",
+            "only the model has `fc1.weight.goft.input_scale` [7]",
         ),
         (
             strict.clone(),
             strict.with_targets(["fc2.weight"]),
             "`fc1.weight.goft.angles` [6]",
-            "the model has nothing else",
+            "only the model has nothing",
         ),
     ];
     for (in_file, in_model, found, expected) in cases {

@@ -33,7 +33,7 @@ fn a_merge_that_would_not_be_finite_is_refused_and_names_the_weight() {
                 ("fc2.weight", "the merged weight")
             );
             assert!(*count >= least);
-            assert!(remedy.contains("the model is unchanged; load an adapter from before"));
+            assert!(remedy.contains("nothing was merged; load an adapter from before"));
             assert!(
                 error
                     .to_string()
