@@ -135,7 +135,7 @@ impl GoftLinear {
         self.multiply(adapter, adapter.rotate_input(input))
     }
 
-    /// What [`forward`](Self::forward) of each layer gives for one input, reading it once: for the query, key and value of
+    /// What [`forward`](Self::forward) of each layer gives for one input, read once by the CPU kernels: for the query, key and value of
     /// attention.
     ///
     /// # Shapes

@@ -224,6 +224,7 @@ fn a_wrong_input_length_panics_with_both_lengths() {
         common::panic_message(|| plain.forward(wrong())),
         common::panic_message(|| adapted.forward(wrong())),
         common::panic_message(|| GoftLinear::forward_each([&adapted, &plain], wrong())),
+        common::panic_message(|| GoftLinear::forward_each([&adapted, &adapted], wrong())),
     ] {
         assert_eq!(
             message,

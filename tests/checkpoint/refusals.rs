@@ -7,7 +7,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::Device;
 use burn_goft::{AngleForm, Error, Goft, GoftModule, NormScale};
 
-use crate::models::{Encoder, Example, Mlp, example, fill, stir};
+use crate::models::{Encoder, Example, Mlp, example, fill, stir, values};
 use crate::{common, file};
 
 fn device() -> Device {
@@ -146,6 +146,17 @@ fn adapters_beside_which_the_kept_parameters_are_frozen_are_refused() {
     let expected = "it holds `head.weight`, trained beside the adapters, which the model has frozen, and saving would lose it; \
                     attach with `Goft::with_trainable([\"head.weight\"])`, or load onto the model without an adapter";
     assert_eq!(mismatch(model, &path), expected);
+}
+
+#[test]
+fn a_model_that_nobody_trains_takes_kept_parameters_though_they_are_frozen() {
+    let saved_model = adapted::<Mlp>(&Goft::strict().with_trainable(["head.*"]));
+    let (_folder, path) = saved(saved_model.clone());
+    let model = adapted::<Mlp>(&Goft::strict().with_exclude(["head.*"]));
+    let model = stir(model, 8, 0.3).no_grad();
+    assert_ne!(values(&model), values(&saved_model));
+    let loaded = model.load_goft(&path).unwrap();
+    assert_eq!(values(&loaded), values(&saved_model));
 }
 
 #[test]
