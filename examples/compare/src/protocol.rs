@@ -1,0 +1,262 @@
+//! What is compared and on what terms: everything that is decided before the first run.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::Error;
+use crate::metric::Metric;
+use crate::run::{RunSpec, Split};
+
+/// The terms of a comparison. They are stored with the runs, and a folder of runs goes on only with the same.
+///
+/// ```
+/// use burn_goft_compare::{Method, Metric, Protocol};
+///
+/// let protocol = Protocol::new(Metric::highest("accuracy"), Method::new("full"))
+///     .with_method(Method::new("LoRA").with_setting("rank", 8))
+///     .with_rates([1e-3, 1e-2, 1e-1])
+///     .with_tuning_seeds([0, 1])
+///     .with_test_seeds([2, 3, 4])
+///     .with_steps(200)
+///     .with_context("data", "digits, SHA-256 3b1f");
+/// assert_eq!(protocol.run_count(), 2 * (3 * 2 + 3));
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Protocol {
+    pub(crate) metric: Metric,
+    pub(crate) forgetting: Option<Metric>,
+    /// The first is the baseline.
+    pub(crate) methods: Vec<Method>,
+    pub(crate) rates: Vec<f64>,
+    pub(crate) tuning_seeds: Vec<u64>,
+    pub(crate) test_seeds: Vec<u64>,
+    pub(crate) steps: u64,
+    pub(crate) context: BTreeMap<String, Value>,
+}
+
+/// One of the methods: a name for the table, and what is fixed about it beside the learning rate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Method {
+    pub(crate) name: String,
+    pub(crate) settings: BTreeMap<String, Value>,
+    /// Instead of the protocol's.
+    pub(crate) rates: Option<Vec<f64>>,
+}
+
+impl Method {
+    /// A method on the protocol's learning rates.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            settings: BTreeMap::new(),
+            rates: None,
+        }
+    }
+
+    /// A setting that the experiment reads back with [`setting`](Self::setting), such as a rank.
+    pub fn with_setting(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.settings.insert(name.into(), value.into());
+        self
+    }
+
+    /// Learning rates of its own: as many as the protocol's, at another place.
+    pub fn with_rates(mut self, rates: impl IntoIterator<Item = f64>) -> Self {
+        self.rates = Some(ascending(rates));
+        self
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A setting, `None` if there is none of that name.
+    pub fn setting(&self, name: &str) -> Option<&Value> {
+        self.settings.get(name)
+    }
+}
+
+impl Protocol {
+    /// `metric` on the test split is what the table reports; the differences are to `baseline`, its first row.
+    pub fn new(metric: Metric, baseline: Method) -> Self {
+        Self {
+            metric,
+            forgetting: None,
+            methods: vec![baseline],
+            rates: Vec::new(),
+            tuning_seeds: Vec::new(),
+            test_seeds: Vec::new(),
+            steps: 0,
+            context: BTreeMap::new(),
+        }
+    }
+
+    /// One more method.
+    pub fn with_method(mut self, method: Method) -> Self {
+        self.methods.push(method);
+        self
+    }
+
+    /// The grid from which each method's learning rate is chosen.
+    pub fn with_rates(mut self, rates: impl IntoIterator<Item = f64>) -> Self {
+        self.rates = ascending(rates);
+        self
+    }
+
+    /// Seeds of the runs that choose the learning rate.
+    pub fn with_tuning_seeds(mut self, seeds: impl IntoIterator<Item = u64>) -> Self {
+        self.tuning_seeds = seeds.into_iter().collect();
+        self
+    }
+
+    /// Seeds of the runs that are reported. None of them may be a tuning seed.
+    pub fn with_test_seeds(mut self, seeds: impl IntoIterator<Item = u64>) -> Self {
+        self.test_seeds = seeds.into_iter().collect();
+        self
+    }
+
+    /// Training steps of every run.
+    pub fn with_steps(mut self, steps: u64) -> Self {
+        self.steps = steps;
+        self
+    }
+
+    /// The metric of [`Outcome::forgetting`](crate::Outcome::forgetting): what the pretrained model can do, measured on other data
+    /// than it is tuned on.
+    pub fn with_forgetting(mut self, metric: Metric) -> Self {
+        self.forgetting = Some(metric);
+        self
+    }
+
+    /// Anything else that a result depends on: data, pretrained model, batch size, optimizer, version of the program. It is stored
+    /// and listed under the table.
+    pub fn with_context(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.context.insert(name.into(), value.into());
+        self
+    }
+
+    /// Runs that a whole comparison makes.
+    pub fn run_count(&self) -> usize {
+        self.methods.len() * self.runs_of_a_method()
+    }
+
+    fn runs_of_a_method(&self) -> usize {
+        self.rates.len() * self.tuning_seeds.len() + self.test_seeds.len()
+    }
+
+    pub(crate) fn baseline(&self) -> &Method {
+        &self.methods[0]
+    }
+
+    pub(crate) fn rates_of<'a>(&'a self, method: &'a Method) -> &'a [f64] {
+        method.rates.as_deref().unwrap_or(&self.rates)
+    }
+
+    /// Seed by seed, and within a seed method beside method: a machine that slows down slows all of them.
+    pub(crate) fn tuning_runs(&self) -> Vec<RunSpec> {
+        let mut runs = Vec::new();
+        for &seed in &self.tuning_seeds {
+            for place in 0..self.rates.len() {
+                for method in &self.methods {
+                    let rate = self.rates_of(method)[place];
+                    runs.push(self.spec(method, rate, seed, Split::Validation));
+                }
+            }
+        }
+        runs
+    }
+
+    pub(crate) fn spec(&self, method: &Method, rate: f64, seed: u64, split: Split) -> RunSpec {
+        RunSpec {
+            method: method.clone(),
+            rate,
+            seed,
+            split,
+            steps: self.steps,
+        }
+    }
+
+    /// Refuses what would not be a fair comparison, or none at all.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        match self.fault() {
+            Some(reason) => Err(Error::Protocol { reason }),
+            None => Ok(()),
+        }
+    }
+
+    fn fault(&self) -> Option<String> {
+        let names: Vec<&str> = self.methods.iter().map(Method::name).collect();
+        if let Some(name) = repeated(&names) {
+            return Some(format!("two methods are called `{name}`; name them apart"));
+        }
+        if names.iter().any(|name| name.trim().is_empty()) {
+            return Some("a method has no name; give it one".into());
+        }
+        if self.steps == 0 {
+            return Some("every run would train 0 steps; set `with_steps`".into());
+        }
+        if let Some(reason) = self.fault_of_seeds() {
+            return Some(reason);
+        }
+        let mut methods = self.methods.iter();
+        methods.find_map(|method| self.fault_of_rates(method))
+    }
+
+    fn fault_of_seeds(&self) -> Option<String> {
+        for (name, seeds) in [("tuning", &self.tuning_seeds), ("test", &self.test_seeds)] {
+            if seeds.is_empty() {
+                return Some(format!("there is no {name} seed; set `with_{name}_seeds`"));
+            }
+        }
+        let seeds = [&self.tuning_seeds[..], &self.test_seeds[..]].concat();
+        let seed = repeated(&seeds)?;
+        Some(format!(
+            "seed {seed} is there twice; a test seed must be in no tuning run, and a seed twice in a list counts one \
+             run double"
+        ))
+    }
+
+    fn fault_of_rates(&self, method: &Method) -> Option<String> {
+        let (name, rates) = (method.name(), self.rates_of(method));
+        if rates.is_empty() {
+            return Some(format!(
+                "`{name}` has no learning rate to try; set `with_rates`"
+            ));
+        }
+        if rates.len() != self.rates.len() {
+            return Some(format!(
+                "`{name}` would try {} learning rates and the others {}, which is not the same budget; give it as many",
+                rates.len(),
+                self.rates.len()
+            ));
+        }
+        if let Some(rate) = rates
+            .iter()
+            .find(|rate| !(rate.is_finite() && **rate > 0.0))
+        {
+            return Some(format!(
+                "`{name}` has the learning rate {rate}; give positive numbers"
+            ));
+        }
+        let rate = repeated(rates)?;
+        Some(format!(
+            "`{name}` has the learning rate {rate:e} twice; leave one out"
+        ))
+    }
+}
+
+fn ascending(rates: impl IntoIterator<Item = f64>) -> Vec<f64> {
+    let mut rates: Vec<f64> = rates.into_iter().collect();
+    rates.sort_by(f64::total_cmp);
+    rates
+}
+
+fn repeated<T: PartialEq + Copy>(values: &[T]) -> Option<T> {
+    let mut places = values.iter().enumerate();
+    let second = places.find(|(place, value)| values[..*place].contains(value));
+    second.map(|(_, value)| *value)
+}
