@@ -14,6 +14,37 @@ use crate::store::Store;
 use crate::verdict::{examine, failure_of, message_of};
 
 /// A protocol and the folder of its records.
+///
+/// ```
+/// # use std::error::Error;
+/// # use burn_goft_compare::{Comparison, Experiment, Method, Metric, Outcome, Protocol, RunError, RunSpec, Steps};
+/// # struct Toy { power: std::cell::Cell<usize> }
+/// # impl Experiment for Toy {
+/// #     fn run(&self, spec: &RunSpec, steps: &mut Steps<'_>) -> Result<Outcome, Box<dyn Error>> {
+/// #         let power = self.power.get().checked_sub(1);
+/// #         self.power.set(power.ok_or(RunError::Stop("no power".into()))?);
+/// #         steps.time(|| ());
+/// #         Ok(Outcome::new(spec.seed as f64, 1))
+/// #     }
+/// #     fn machine(&self) -> String { "a bicycle".into() }
+/// # }
+/// # let folder = tempfile::tempdir()?;
+/// let protocol = Protocol::new(Metric::highest("accuracy"), Method::new("full"))
+///     .with_rates([1e-3, 1e-2])
+///     .with_tuning_seeds([0])
+///     .with_test_seeds([1, 2])
+///     .with_steps(1);
+/// let comparison = Comparison::new(protocol, folder.path());
+///
+/// // `Toy` asks to stop after three runs, and goes on later.
+/// # let toy = Toy { power: 3.into() };
+/// let error = comparison.run(&toy, &mut ()).unwrap_err();
+/// assert!(error.to_string().starts_with("stopped at full, rate 1e-3, seed 2, test"));
+/// # toy.power.set(1);
+/// let report = comparison.run(&toy, &mut ())?; // makes the one run that is missing
+/// assert_eq!(report.rows()[0].finished, 2);
+/// # Ok::<(), Box<dyn Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Comparison {
     protocol: Protocol,
@@ -33,6 +64,8 @@ impl Comparison {
 
     /// Makes failed runs again, except those that diverged: that is a result. For failures that have been mended since, such as a
     /// full device or a mistake in the experiment.
+    ///
+    /// A retry that changes the choice of a learning rate leaves test runs at the old one behind; the report says how many.
     pub fn with_retry(mut self) -> Self {
         self.retry = true;
         self
@@ -45,7 +78,7 @@ impl Comparison {
     ///
     /// # Errors
     /// A protocol that is none, a folder that holds another protocol or a damaged file, a file system that refuses, and an
-    /// experiment that asks to [stop](RunError::Stop). A failed run is no error.
+    /// experiment that asks to [stop](crate::RunError::Stop). A failed run is no error.
     pub fn run<E: Experiment>(
         &self,
         experiment: &E,

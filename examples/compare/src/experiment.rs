@@ -22,6 +22,18 @@ pub trait Experiment {
 }
 
 /// Why a run has no outcome. Any other error will do as well; these are told apart.
+///
+/// ```
+/// use std::error::Error;
+/// use burn_goft_compare::RunError;
+///
+/// fn load(path: &str) -> Result<Vec<u8>, Box<dyn Error>> {
+///     // Without data every run would fail.
+///     let missing = |error| RunError::Stop(format!("reading `{path}`: {error}"));
+///     Ok(std::fs::read(path).map_err(missing)?)
+/// }
+/// assert!(load("no/such/file").unwrap_err().to_string().starts_with("reading `no/such/file`"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RunError {
     /// The loss is not a number. A property of the method at this rate: it is not tried again.

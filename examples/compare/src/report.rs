@@ -42,6 +42,16 @@ impl Report {
     ///
     /// # Errors
     /// No records, damaged ones, or ones of another schema.
+    ///
+    /// ```no_run
+    /// use burn_goft_compare::Report;
+    ///
+    /// let report = Report::read("fit-line")?;
+    /// for row in report.rows() {
+    ///     println!("{}: {} of {} test runs", row.method, row.finished, row.planned);
+    /// }
+    /// # Ok::<(), burn_goft_compare::Error>(())
+    /// ```
     pub fn read(folder: impl AsRef<Path>) -> Result<Self, Error> {
         store::load(folder.as_ref()).map(Self::new)
     }

@@ -48,6 +48,18 @@ pub struct Run {
 }
 
 /// What a run measured. Numbers have to be finite; a run with one that is not has failed.
+///
+/// ```
+/// use burn_goft_compare::{BeforeAfter, Outcome};
+///
+/// let outcome = Outcome {
+///     adapter_bytes: Some(31_204),
+///     forgetting: Some(BeforeAfter { before: 96.6, after: 58.8 }),
+///     drift: [("angles, deg".to_string(), 1.37)].into(),
+///     ..Outcome::new(87.9, 7072)
+/// };
+/// assert_eq!((outcome.metric, outcome.kl), (87.9, None));
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Outcome {
