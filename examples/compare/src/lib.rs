@@ -50,8 +50,8 @@
 //! 1. **Every method gets the same search.** Methods want different learning rates: hundreds of angles larger ones than millions of
 //!    weights. Under one common rate the method wins that the rate suits; once rates are tuned for each, LoRA and its variants are
 //!    within 1 to 2 % of each other ([Lee et al. 2026](https://arxiv.org/abs/2602.04998)). PEFT's public
-//!    [benchmark](https://github.com/huggingface/peft/tree/main/method_comparison) has most methods at 1e-4 and some at 1e-3, with one
-//!    seed; the GOFT paper trains LLaMA2 with LoRA and OFT at 5e-5 and with its own two methods at 1e-4
+//!    [benchmark](https://github.com/huggingface/peft/tree/main/method_comparison) trains most methods at 1e-4 and others at rates
+//!    from 1e-5 to 3e-3, each with one seed; the GOFT paper trains LLaMA2 with LoRA and OFT at 5e-5 and with its own two methods at 1e-4
 //!    ([Ma et al. 2024](https://arxiv.org/abs/2404.04316), Table 7). Here all methods try the same number of rates with the same seeds, a
 //!    method may bring a grid of its own but not a longer one, and a best rate at the edge of its grid is marked, for the grid
 //!    should then be wider. All other settings of a method are fixed in advance; a variant is a row of its own, and whoever picks

@@ -88,12 +88,16 @@ pub(crate) fn load(folder: &Path) -> Result<Ledger, Error> {
     let path = path(folder);
     let mut file = File::open(&path).map_err(io("opening", &path))?;
     let lines = read(&mut file, &path)?;
-    let protocol: Protocol =
-        serde_json::from_value(lines.protocol).map_err(|error| Error::Damaged {
-            path: path.clone(),
-            line: 1,
-            reason: error.to_string(),
-        })?;
+    let protocol = serde_json::from_value(lines.protocol).map_err(|error| error.to_string());
+    let protocol = protocol.and_then(|protocol: Protocol| match protocol.fault() {
+        Some(reason) => Err(reason),
+        None => Ok(protocol),
+    });
+    let protocol = protocol.map_err(|reason| Error::Damaged {
+        path: path.clone(),
+        line: 1,
+        reason,
+    })?;
     Ledger::new(&path, protocol, lines.records)
 }
 

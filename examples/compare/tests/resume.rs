@@ -202,6 +202,38 @@ fn damage_before_the_last_line_is_refused_with_its_place() {
 }
 
 #[test]
+fn a_protocol_that_was_edited_is_refused() {
+    let whole = String::from_utf8(expected(&small())[0].1.clone()).unwrap();
+    let header = whole.lines().next().unwrap();
+    let (start, rest) = header.split_once("\"methods\":[").unwrap();
+    let (_, end) = rest.split_once("],\"rates\":[").unwrap();
+    let cases = [
+        (
+            format!("{start}\"methods\":[],\"rates\":[{end}"),
+            "there is no method",
+        ),
+        (header.replace("\"steps\":1", "\"steps\":0"), "0 steps"),
+        (
+            header.replace("\"steps\":1", "\"steps\":-1"),
+            "invalid value",
+        ),
+        (
+            header.replace("\"steps\"", "\"stops\""),
+            "unknown field `stops`",
+        ),
+    ];
+    for (header, fragment) in cases {
+        let folder = folder();
+        fs::write(records(folder.path()), header + "\n").unwrap();
+        let error = Report::read(folder.path()).map(|_| ()).unwrap_err();
+        assert!(matches!(error, Error::Damaged { line: 1, .. }), "{error}");
+        assert!(error.to_string().contains(fragment), "{error}");
+        let error = compare(&small(), folder.path(), &fake()).unwrap_err();
+        assert!(matches!(error, Error::Changed { .. }), "{error}");
+    }
+}
+
+#[test]
 fn another_schema_is_refused() {
     let protocol = small();
     let whole = String::from_utf8(expected(&protocol)[0].1.clone()).unwrap();
