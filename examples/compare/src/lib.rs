@@ -61,7 +61,7 @@
 //!    optimistic, and most so for the method that was searched most. Tuning runs are measured on the validation split; the
 //!    test split is touched after the choice, at the chosen rate only, with seeds that no tuning run has seen. The terms are
 //!    stored before the first run, and a folder goes on under no others.
-//! 4. **Seeds, spread and pairs.** Initial values and the order of data move results as much as methods do
+//! 4. **Seeds, spread and pairs.** Initial values, data and their order move results markedly
 //!    ([Bouthillier et al. 2021](https://arxiv.org/abs/2103.03098)), so differences are taken seed by seed, and called established
 //!    only beyond an interval that takes the number of methods into account. Failed runs stand in the table and are not
 //!    averaged away.
