@@ -42,7 +42,8 @@ pub trait GivensOps: Backend {
         portable::rotate::<Self>(x, blocks, axis, transpose)
     }
 
-    /// Rotates `x` by each of several rotations, reading it once: what the query, key and value layers of attention need.
+    /// Rotates `x` by each of several rotations, which the query, key and value layers of attention need. The CPU kernels read it
+    /// once for all.
     ///
     /// # Arguments
     ///
@@ -71,7 +72,8 @@ pub trait GivensOps: Backend {
     ///
     /// # Returns
     ///
-    /// `[d-1, 2, 2]` in the dtype of `blocks`. The kernels sum over vectors in an order that depends on shapes alone.
+    /// `[d-1, 2, 2]` in the dtype of `blocks`. The kernels sum over vectors in an order that depends on shapes, dtypes
+    /// and the device alone.
     #[fusion(dtype = blocks, shape = blocks)]
     fn givens_block_gradients(
         x: FloatTensor<Self>,

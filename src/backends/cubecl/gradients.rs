@@ -5,10 +5,10 @@
 //! ends as the derivative by the input.
 //!
 //! ```text
-//! for each vector of the cube      a: registers, then shared memory     values before each pair are kept
-//!                                  b: shared memory, then registers     products with them are summed, in registers
-//! for each cube                    its sums                             parts [cubes x lanes, blocks, 4]
-//! in a second launch               parts, summed in order
+//! for each vector of the cube      a: from registers to shared memory   values before each pair are kept
+//!                                  b: from shared memory to registers   products with them are summed, in registers
+//! for each cube and lane           its sums                             parts [cubes x lanes, blocks, 4]
+//! in further launches              parts, summed in order
 //! ```
 
 use burn_cubecl::cubecl;
@@ -17,8 +17,8 @@ use cubecl::prelude::*;
 use super::kernel::{Trace, climb, descend, trace};
 use super::tile::Tile;
 use super::unit::{
-    Part, Vectors, block_number, has_shared_pair, load, load_blocks, part, place,
-    shared_block_number, steps, store, vector_of_step,
+    Part, Vectors, block_number, has_outer_pair, load, load_blocks, outer_block_number, part,
+    place, steps, store, vector_of_step,
 };
 
 /// Which ends of the ways are written.
@@ -50,19 +50,28 @@ pub(super) fn differentiate<X: Float, G: Float, A: Float, N: Size>(
 
     for step in 0..steps(&vectors, tile) {
         let vector = vector_of_step(&part, step, tile);
-        let held = select(vector < vectors.count, part.held, 0u32);
+        let present = vector < vectors.count;
+        let held = select(present, part.held, 0u32);
         let place = place::<N>(&vectors, &part, vector, tile);
+        // Both at once: `b` need not wait until `a` has climbed.
+        let mut climber = load::<X, A, N>(a, place, vectors.stride, held, tile);
+        let mut diver = load::<X, A, N>(b, place, vectors.stride, held, tile);
 
-        let mut values = load::<X, A, N>(a, place, vectors.stride, held, tile);
-        climb::<A>(&mut values, &entries, &mut trace, &mut shared, &part, tile);
+        climb::<A>(&mut climber, &entries, &mut trace, &mut shared, &part, tile);
         if comptime!(ends.up) {
-            store::<X, A, N>(up, &values, place, vectors.stride, held, tile);
+            store::<X, A, N>(up, &climber, place, vectors.stride, held, tile);
         }
-
-        let mut values = load::<X, A, N>(b, place, vectors.stride, held, tile);
-        descend::<A>(&mut values, &entries, &mut trace, &mut shared, &part, tile);
+        descend::<A>(
+            &mut diver,
+            &entries,
+            &mut trace,
+            &mut shared,
+            &part,
+            present,
+            tile,
+        );
         if comptime!(ends.down) {
-            store::<X, A, N>(down, &values, place, vectors.stride, held, tile);
+            store::<X, A, N>(down, &diver, place, vectors.stride, held, tile);
         }
     }
 
@@ -96,9 +105,9 @@ fn store_sums<A: Float>(
             }
         }
     }
-    if has_shared_pair(part) {
-        let number = shared_block_number(vectors, part, tile);
-        parts[start + number as usize] = sum::<A>(trace, tile.shared_pair());
+    if has_outer_pair(part) {
+        let number = outer_block_number(vectors, part, tile);
+        parts[start + number as usize] = sum::<A>(trace, tile.outer_pair());
     }
 }
 
@@ -112,12 +121,13 @@ fn sum<A: Float>(trace: &Trace<A>, #[comptime] pair: usize) -> Vector<A, Const<4
     block
 }
 
-/// Sums `parts [rows, blocks, 4]` over its rows, always in the same order.
+/// Sums every `rows_each` of the rows of `parts [rows, blocks, 4]` to one, always in the same order.
 #[cube(launch, address_type = "dynamic")]
 pub(super) fn sum_parts<G: Float, A: Float>(
     parts: &[Vector<A, Const<4>>],
     sums: &mut [Vector<G, Const<4>>],
     rows: usize,
+    rows_each: usize,
     block_count: usize,
     #[comptime] cube: (usize, usize),
     #[define(G, A)] _dtypes: [ElemType; 2],
@@ -125,10 +135,11 @@ pub(super) fn sum_parts<G: Float, A: Float>(
     let column = UNIT_POS_X as usize;
     let share = UNIT_POS_Y as usize;
     let block = CUBE_POS_X as usize * cube.0 + column;
+    let first = CUBE_POS_Y as usize * rows_each;
 
     let mut sum = Vector::<A, Const<4>>::new(A::from_int(0));
     if block < block_count {
-        for row in range_stepped(share, rows, cube.1) {
+        for row in range_stepped(first + share, min(first + rows_each, rows), cube.1) {
             sum += parts[row * block_count + block];
         }
     }
@@ -137,9 +148,9 @@ pub(super) fn sum_parts<G: Float, A: Float>(
     sync_cube();
     if share == 0 && block < block_count {
         #[unroll]
-        for share in 1..cube.1 {
-            sum += shared[comptime!(share * cube.0) + column];
+        for other in 1..cube.1 {
+            sum += shared[comptime!(other * cube.0) + column];
         }
-        sums[block] = Vector::cast_from(sum);
+        sums[CUBE_POS_Y as usize * block_count + block] = Vector::cast_from(sum);
     }
 }

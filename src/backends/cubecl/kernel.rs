@@ -7,10 +7,13 @@
 //! level 1      0-1 2-3     4-5 6-7     8-9 a-b     c-d e-f     g-h i         registers of one unit
 //! level 2      0---2       4---6       8---a       c---e       g---i
 //!
-//! level 3      0 --------- 4           8 --------- c           g             shared memory, one value a unit;
-//! level 4      0 --------------------- 8                       g             the cube waits after each level
-//! level 5      0 --------------------------------------------- g
+//! level 3      0 --------- 4           8 --------- c           g             units of a plane, here 2, exchange their values
+//!
+//! level 4      0 --------------------- 8                       g             shared memory, one value a unit;
+//! level 5      0 --------------------------------------------- g             the cube waits after each level
 //! ```
+//!
+//! Without planes, level 3 is in shared memory too.
 //!
 //! Above the levels in registers every unit but the first is second coordinate of exactly one pair, after which its value is
 //! final: that pair is its own to compute. Its blocks therefore are those of the pairs in its registers, then that one: as many
@@ -73,43 +76,79 @@ pub(super) fn trace<A: Float>(#[comptime] pairs: usize) -> Trace<A> {
     for entry in 0..comptime!(4 * pairs) {
         sums[entry] = A::from_int(0);
     }
-    Trace::<A> {
-        before: Array::<A>::new(comptime!(2 * Ord::max(pairs, 1))),
-        sums,
-        kept,
+    let mut before = Array::<A>::new(comptime!(2 * Ord::max(pairs, 1)));
+    #[unroll]
+    for coordinate in 0..comptime!(2 * pairs) {
+        before[coordinate] = A::from_int(0);
     }
+    Trace::<A> { before, sums, kept }
 }
 
+/// Turns a pair on the way up, and keeps it if `counts`.
 #[cube]
 fn turn_up<A: Float>(
     entries: &Array<A>,
     trace: &mut Trace<A>,
     pair: Pair<A>,
+    counts: bool,
     #[comptime] number: usize,
 ) -> Pair<A> {
     if comptime!(trace.kept) {
-        trace.before[comptime!(2 * number)] = pair.first;
-        trace.before[comptime!(2 * number + 1)] = pair.second;
+        let (i, j) = comptime!((2 * number, 2 * number + 1));
+        trace.before[i] = select(counts, pair.first, trace.before[i]);
+        trace.before[j] = select(counts, pair.second, trace.before[j]);
     }
     turn::<A>(entries, pair, number, false)
 }
 
+/// Turns a pair on the way down, and sums its products if `counts`.
 #[cube]
 fn turn_down<A: Float>(
     entries: &Array<A>,
     trace: &mut Trace<A>,
     pair: Pair<A>,
+    counts: bool,
     #[comptime] number: usize,
 ) -> Pair<A> {
     if comptime!(trace.kept) {
         let first = trace.before[comptime!(2 * number)];
         let second = trace.before[comptime!(2 * number + 1)];
-        trace.sums[comptime!(4 * number)] += pair.first * first;
-        trace.sums[comptime!(4 * number + 1)] += pair.first * second;
-        trace.sums[comptime!(4 * number + 2)] += pair.second * first;
-        trace.sums[comptime!(4 * number + 3)] += pair.second * second;
+        let none = A::from_int(0);
+        trace.sums[comptime!(4 * number)] += select(counts, pair.first * first, none);
+        trace.sums[comptime!(4 * number + 1)] += select(counts, pair.first * second, none);
+        trace.sums[comptime!(4 * number + 2)] += select(counts, pair.second * first, none);
+        trace.sums[comptime!(4 * number + 3)] += select(counts, pair.second * second, none);
     }
     turn::<A>(entries, pair, number, true)
+}
+
+/// A level whose pairs are within planes. The second unit of a pair has its block: it borrows the first's value and gives it back
+/// turned. All units of the plane do the same, pair or not: a branch could leave some of them behind at the next exchange.
+#[cube]
+fn turn_in_plane<A: Float>(
+    value: A,
+    entries: &Array<A>,
+    trace: &mut Trace<A>,
+    part: &Part,
+    present: bool,
+    #[comptime] level: usize,
+    #[comptime] tile: Tile,
+    #[comptime] up: bool,
+) -> A {
+    let distance = comptime!(1u32 << level);
+    let second = is_second(part, level);
+    let pair = Pair::<A> {
+        first: plane_shuffle_xor(value, distance),
+        second: value,
+    };
+    let turned = if comptime!(up) {
+        turn_up::<A>(entries, trace, pair, second, tile.outer_pair())
+    } else {
+        turn_down::<A>(entries, trace, pair, second && present, tile.outer_pair())
+    };
+    let returned = plane_shuffle_xor(select(second, turned.first, value), distance);
+    let kept = select(second, turned.second, value);
+    select(is_first(part, level), returned, kept)
 }
 
 /// `R`, on the unit's part of one vector.
@@ -132,23 +171,31 @@ pub(super) fn climb<A: Float>(
                 first: values[i],
                 second: values[j],
             };
-            let turned = turn_up::<A>(entries, trace, pair, comptime!(tile.pair(level, k)));
+            let turned = turn_up::<A>(entries, trace, pair, true, comptime!(tile.pair(level, k)));
             values[i] = turned.first;
             values[j] = turned.second;
         }
     }
-    if comptime!(tile.levels > 0) {
+    if comptime!(tile.plane_levels > 0) {
+        sync_plane();
+        #[unroll]
+        for level in 0..comptime!(tile.plane_levels) {
+            values[0] =
+                turn_in_plane::<A>(values[0], entries, trace, part, true, level, tile, true);
+        }
+    }
+    if comptime!(tile.levels > tile.plane_levels) {
         shared[part.slot] = values[0];
         sync_cube();
         #[unroll]
-        for level in 0..comptime!(tile.levels) {
+        for level in comptime!(tile.plane_levels)..comptime!(tile.levels) {
             if is_second(part, level) {
                 let other = part.slot - comptime!(tile.distance(level));
                 let pair = Pair::<A> {
                     first: shared[other],
                     second: shared[part.slot],
                 };
-                let turned = turn_up::<A>(entries, trace, pair, tile.shared_pair());
+                let turned = turn_up::<A>(entries, trace, pair, true, tile.outer_pair());
                 shared[other] = turned.first;
                 values[0] = turned.second;
             }
@@ -161,7 +208,7 @@ pub(super) fn climb<A: Float>(
     }
 }
 
-/// `R^T`, on the unit's part of one vector.
+/// `R^T`, on the unit's part of one vector, if there is one `present`.
 #[cube]
 pub(super) fn descend<A: Float>(
     values: &mut Array<A>,
@@ -169,15 +216,16 @@ pub(super) fn descend<A: Float>(
     trace: &mut Trace<A>,
     shared: &mut Shared<[A]>,
     part: &Part,
+    present: bool,
     #[comptime] tile: Tile,
 ) {
-    if comptime!(tile.levels > 0) {
+    if comptime!(tile.levels > tile.plane_levels) {
         if part.unit == 0 {
             shared[part.slot] = values[0];
         }
         sync_cube();
         #[unroll]
-        for step in 0..comptime!(tile.levels) {
+        for step in 0..comptime!(tile.levels - tile.plane_levels) {
             let level = comptime!(tile.levels - 1 - step);
             if is_second(part, level) {
                 let other = part.slot - comptime!(tile.distance(level));
@@ -185,13 +233,27 @@ pub(super) fn descend<A: Float>(
                     first: shared[other],
                     second: values[0],
                 };
-                let turned = turn_down::<A>(entries, trace, pair, tile.shared_pair());
+                let turned = turn_down::<A>(entries, trace, pair, present, tile.outer_pair());
                 shared[other] = turned.first;
                 shared[part.slot] = turned.second;
             }
             sync_cube();
         }
-        values[0] = shared[part.slot];
+        if part
+            .unit
+            .is_multiple_of(comptime!(1u32 << tile.plane_levels))
+        {
+            values[0] = shared[part.slot];
+        }
+    }
+    if comptime!(tile.plane_levels > 0) {
+        sync_plane();
+        #[unroll]
+        for step in 0..comptime!(tile.plane_levels) {
+            let level = comptime!(tile.plane_levels - 1 - step);
+            values[0] =
+                turn_in_plane::<A>(values[0], entries, trace, part, present, level, tile, false);
+        }
     }
     #[unroll]
     for step in 0..comptime!(tile.register_levels()) {
@@ -204,14 +266,26 @@ pub(super) fn descend<A: Float>(
                 first: values[i],
                 second: values[j],
             };
-            let turned = turn_down::<A>(entries, trace, pair, comptime!(tile.pair(level, k)));
+            let turned = turn_down::<A>(
+                entries,
+                trace,
+                pair,
+                present,
+                comptime!(tile.pair(level, k)),
+            );
             values[i] = turned.first;
             values[j] = turned.second;
         }
     }
 }
 
-/// Whether this is the level, counted in shared memory, at which the unit's value is second coordinate.
+/// Whether the unit's value is first coordinate at this level, counted above those in registers.
+#[cube]
+fn is_first(part: &Part, #[comptime] level: usize) -> bool {
+    (part.unit & comptime!((2u32 << level) - 1)) == 0
+}
+
+/// Whether this is the level, counted above those in registers, at which the unit's value is second coordinate.
 #[cube]
 fn is_second(part: &Part, #[comptime] level: usize) -> bool {
     (part.unit & comptime!((2u32 << level) - 1)) == comptime!(1u32 << level)
@@ -239,7 +313,15 @@ pub(super) fn rotate<X: Float, G: Float, A: Float, N: Size>(
         let place = place::<N>(&vectors, &part, vector, tile);
         let mut values = load::<X, A, N>(x, place, vectors.stride, held, tile);
         if comptime!(transpose) {
-            descend::<A>(&mut values, &entries, &mut trace, &mut shared, &part, tile);
+            descend::<A>(
+                &mut values,
+                &entries,
+                &mut trace,
+                &mut shared,
+                &part,
+                true,
+                tile,
+            );
         } else {
             climb::<A>(&mut values, &entries, &mut trace, &mut shared, &part, tile);
         }

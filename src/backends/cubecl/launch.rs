@@ -4,7 +4,7 @@ use burn::backend::cubecl::dtype_to_storage_type;
 use burn::backend::ops::FloatTensorOps;
 use burn::tensor::DType;
 use burn_cubecl::CubeBackend;
-use burn_cubecl::cubecl::features::TypeUsage;
+use burn_cubecl::cubecl::features::{Plane, TypeUsage};
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
@@ -30,10 +30,11 @@ pub(super) struct Rotation {
 impl Rotation {
     /// `None` where the portable body has to do: nothing to rotate, or limits of the device.
     pub(super) fn new(x: &CubeTensor, blocks: &CubeTensor, axis: usize) -> Option<Self> {
-        Self::plan(x, blocks, axis, false)
+        Self::within(&limits(&x.client), x, blocks, axis, false)
     }
 
-    pub(super) fn plan(
+    pub(super) fn within(
+        limits: &Limits,
         x: &CubeTensor,
         blocks: &CubeTensor,
         axis: usize,
@@ -53,7 +54,7 @@ impl Rotation {
             bytes: compute.size(),
             differentiate,
         };
-        let stages = stages(&work, &limits(&x.client))?;
+        let stages = stages(&work, limits)?;
         // Values are rounded once, not after every launch.
         let held = if stages.len() > 1 { compute } else { x.dtype };
         Some(Self {
@@ -146,8 +147,20 @@ impl Rotation {
     }
 }
 
-fn limits(client: &Client) -> Limits {
-    let hardware = &client.properties().hardware;
+pub(super) fn limits(client: &Client) -> Limits {
+    let properties = client.properties();
+    let hardware = &properties.hardware;
+    // Which units share a plane must be known when the kernel is compiled.
+    let known = hardware.plane_size_min == hardware.plane_size_max
+        && hardware.plane_size_max.is_power_of_two();
+    let exchange = properties
+        .features
+        .plane
+        .is_superset(Plane::Ops | Plane::Sync);
+    let plane = match known && exchange {
+        true => hardware.plane_size_max as usize,
+        false => 1,
+    };
     let (x, y, _) = hardware.max_cube_dim;
     let (cubes_x, cubes_y, _) = hardware.max_cube_count;
     let processors = hardware.num_streaming_multiprocessors;
@@ -156,6 +169,7 @@ fn limits(client: &Client) -> Limits {
         cube_dim: (x as usize, y as usize),
         cubes: (cubes_x as usize, cubes_y as usize),
         shared_bytes: hardware.max_shared_memory_size,
+        plane,
         bindings: hardware.max_bindings as usize,
         processors: processors.unwrap_or(PROCESSORS) as usize,
     }

@@ -2,7 +2,7 @@
 
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn::backend::ops::FloatTensorOps;
-use burn::tensor::Shape;
+use burn::tensor::{DType, Shape};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
@@ -10,8 +10,8 @@ use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::gradients::{Ends, differentiate, sum_parts};
-use super::launch::{Rotation, buffer, cube_count, cube_dim, empty_like, owned, same};
-use super::tile::{SUM_CUBE, Stage};
+use super::launch::{Rotation, buffer, cube_count, cube_dim, empty_like, limits, owned, same};
+use super::tile::{SUM_CUBE, SUMMED_ROWS, Stage};
 
 /// Where values go at the end of a way.
 enum End {
@@ -36,15 +36,15 @@ impl End {
 }
 
 impl Rotation {
-    /// The derivative of a rotation; `None` as for [`new`](Self::new), and for vectors that take more than two launches.
+    /// The derivative of a rotation; `None` as for [`new`](Self::new).
     pub(super) fn derivative(
         x: &CubeTensor,
         grad: &CubeTensor,
         blocks: &CubeTensor,
         axis: usize,
     ) -> Option<Self> {
-        let derivative = Self::plan(x, blocks, axis, true)?;
-        (grad.dtype == x.dtype && derivative.stages.len() <= 2).then_some(derivative)
+        let derivative = Self::within(&limits(&x.client), x, blocks, axis, true)?;
+        (grad.dtype == x.dtype).then_some(derivative)
     }
 
     /// The derivative by the rotation's input, if `of_x`, and that by the blocks.
@@ -65,8 +65,14 @@ impl Rotation {
         };
         let (by_x, by_blocks) = match &self.stages[..] {
             [all] => self.at_once(all, a, b, &blocks, wanted),
-            [low, high] => self.in_two(low, high, a, b, &blocks, wanted),
-            _ => unreachable!("Rotation::derivative takes two stages at most"),
+            stages => {
+                let (b, mut by_stage) = (owned(b), Vec::new());
+                let up = self.around(stages, &a, &b, &blocks, wanted, &mut by_stage);
+                // The last stage came first.
+                by_stage.reverse();
+                let by_x = of_x.then_some(if transpose { up } else { b });
+                (by_x, CubeBackend::float_cat(by_stage, 0))
+            }
         };
         (by_x.map(|by_x| self.result(by_x)), by_blocks)
     }
@@ -88,25 +94,40 @@ impl Rotation {
         (up.tensor(a).or(down.tensor(b)), by_blocks)
     }
 
-    /// The high levels stand between the low levels' way up and their way down.
-    fn in_two(
+    /// Higher stages stand between a stage's way up and its way down. Leaves `b` turned down, if that is wanted, appends the
+    /// derivatives by the blocks, the last stage's first, and returns `a` at the upper end, turned up if that is wanted.
+    fn around(
         &self,
-        low: &Stage,
-        high: &Stage,
-        a: CubeTensor,
-        b: CubeTensor,
+        stages: &[Stage],
+        a: &CubeTensor,
+        b: &CubeTensor,
         blocks: &CubeTensor,
         wanted: Ends,
-    ) -> (Option<CubeTensor>, CubeTensor) {
-        let climbed = empty_like(&a);
-        self.turn(low, &a, blocks, Some(&climbed), false);
-        let b = owned(b);
-        let up = End::in_place(wanted.up);
-        let by_high = self.sum_products(high, &climbed, &b, blocks, &up, &End::InPlace);
-        let down = End::in_place(wanted.down);
-        let by_low = self.sum_products(low, &a, &b, blocks, &End::Dropped, &down);
-        let by_blocks = CubeBackend::float_cat(vec![by_low, by_high], 0);
-        (up.tensor(climbed).or(down.tensor(b)), by_blocks)
+        by_stage: &mut Vec<CubeTensor>,
+    ) -> CubeTensor {
+        let (up, down) = (End::in_place(wanted.up), End::in_place(wanted.down));
+        let (stage, higher) = stages.split_first().expect("a stage for each call");
+        if higher.is_empty() {
+            by_stage.push(self.sum_products(stage, a, b, blocks, &up, &down));
+            return a.clone();
+        }
+        let climbed = if stage.stride > 1 {
+            // A launch writes the elements that it reads; the others are copied.
+            let climbed = a.copy();
+            self.turn(stage, &climbed, blocks, None, false);
+            climbed
+        } else {
+            let climbed = empty_like(a);
+            self.turn(stage, a, blocks, Some(&climbed), false);
+            climbed
+        };
+        let through = Ends {
+            down: true,
+            ..wanted
+        };
+        let top = self.around(higher, &climbed, b, blocks, through, by_stage);
+        by_stage.push(self.sum_products(stage, a, b, blocks, &End::Dropped, &down));
+        top
     }
 
     /// The derivative by the stage's blocks.
@@ -132,7 +153,7 @@ impl Rotation {
             End::Into(tensor) => buffer(tensor),
         };
         let parts = empty(Shape::new([rows, stage.block_count, 4]), compute);
-        let sums = empty(Shape::new([stage.block_count, 2, 2]), parameters);
+        // The ends by their positions among the kernel's buffers: `a` is 0, `b` is 1.
         differentiate::launch(
             client,
             cube_count(stage),
@@ -154,19 +175,41 @@ impl Rotation {
             },
             self.dtypes.map(dtype_to_storage_type),
         );
+        self.sum_rows(parts, rows, stage.block_count, parameters)
+    }
+
+    /// `parts [rows, blocks, 4]` added up to `[blocks, 2, 2]`, by a launch for every factor of [`SUMMED_ROWS`].
+    fn sum_rows(
+        &self,
+        parts: CubeTensor,
+        rows: usize,
+        block_count: usize,
+        result: DType,
+    ) -> CubeTensor {
+        let left = rows.div_ceil(SUMMED_ROWS);
+        let (shape, dtype) = match left {
+            1 => (Shape::new([block_count, 2, 2]), result),
+            left => (Shape::new([left, block_count, 4]), parts.dtype),
+        };
+        let sums =
+            empty_device_contiguous_dtype(parts.client.clone(), parts.device.clone(), shape, dtype);
         let (across, down) = SUM_CUBE;
         sum_parts::launch(
-            client,
-            CubeCount::Static(stage.block_count.div_ceil(across) as u32, 1, 1),
+            &parts.client,
+            CubeCount::Static(block_count.div_ceil(across) as u32, left as u32, 1),
             CubeDim::new_2d(across as u32, down as u32),
             parts.required_address_type(),
             buffer(&parts),
             buffer(&sums),
             rows,
-            stage.block_count,
+            SUMMED_ROWS,
+            block_count,
             SUM_CUBE,
-            [parameters, compute].map(dtype_to_storage_type),
+            [dtype, parts.dtype].map(dtype_to_storage_type),
         );
-        sums
+        match left {
+            1 => sums,
+            left => self.sum_rows(sums, left, block_count, result),
+        }
     }
 }

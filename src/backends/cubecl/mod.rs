@@ -7,6 +7,8 @@ mod gradients;
 mod kernel;
 mod launch;
 mod launch_gradients;
+#[cfg(all(test, feature = "wgpu"))]
+mod tests;
 mod tile;
 mod unit;
 

@@ -7,6 +7,8 @@ pub(super) struct Tile {
     pub(super) elements: usize,
     /// Levels above those in a unit's registers; the units of a vector are as many as these levels join.
     pub(super) levels: usize,
+    /// The lowest of them, whose units are of one plane and exchange values without shared memory.
+    pub(super) plane_levels: usize,
     /// Vectors at a time.
     pub(super) lanes: usize,
     /// Whether neighbours in memory belong to different vectors. Units that follow each other then take different vectors, else
@@ -30,13 +32,13 @@ impl Tile {
     }
 
     /// Number of a pair among those of a unit: pair `k` of a level in registers, counted from 0. As in a plan of their own; the
-    /// pair in shared memory comes last.
+    /// pair beyond the registers comes last.
     pub(super) fn pair(&self, level: usize, k: usize) -> usize {
         self.elements - (self.elements >> level) + k
     }
 
-    /// Number of the unit's pair in shared memory.
-    pub(super) fn shared_pair(&self) -> usize {
+    /// Number of the unit's pair beyond its registers.
+    pub(super) fn outer_pair(&self) -> usize {
         self.elements - 1
     }
 
@@ -54,6 +56,8 @@ pub(super) struct Limits {
     pub(super) cube_dim: (usize, usize),
     pub(super) cubes: (usize, usize),
     pub(super) shared_bytes: usize,
+    /// Units of a plane, 1 if they cannot exchange values.
+    pub(super) plane: usize,
     pub(super) bindings: usize,
     pub(super) processors: usize,
 }
@@ -84,7 +88,7 @@ pub(super) struct Stage {
     pub(super) block_count: usize,
 }
 
-/// Units of a cube, so that two fit a processor.
+/// Units of a cube.
 const UNITS: usize = 512;
 /// A device with fewer units a cube is no GPU.
 const FEWEST_UNITS: usize = 32;
@@ -92,13 +96,16 @@ const FEWEST_UNITS: usize = 32;
 const BUSY_UNITS: usize = 128;
 /// Neighbours in memory that fill its transactions.
 const NEIGHBOURS: usize = 32;
-/// Elements of a cube whose blocks fit its registers, and whose blocks, sums and earlier values do; 4 bytes each.
+/// Elements of a cube, of 4 bytes: a rotation keeps them and 4 entries of a block for each in registers, a derivative 4 sums and 2
+/// earlier values more.
 const ELEMENTS: usize = 8192;
 const DIFFERENTIATED_ELEMENTS: usize = 4096;
-/// Vectors that a cube sums before it writes its sums.
+/// Vectors that each lane of a cube sums, at least, before it writes its sums.
 const SUMMED_VECTORS: usize = 4;
-/// The second step's cube: blocks beside each other, and shares of the sums of each.
-pub(super) const SUM_CUBE: (usize, usize) = (32, 8);
+/// The cube that adds up those sums: blocks beside each other, and shares of the rows of each.
+pub(super) const SUM_CUBE: (usize, usize) = (8, 32);
+/// Rows that it adds up.
+pub(super) const SUMMED_ROWS: usize = 16 * SUM_CUBE.1;
 
 /// The launches for `R`, in order, if the device allows them. `R^T` takes them in reverse.
 ///
@@ -109,13 +116,12 @@ pub(super) const SUM_CUBE: (usize, usize) = (32, 8);
 ///
 /// The first levels leave one coordinate of each chunk, and those form a vector with a plan of their own.
 pub(super) fn stages(work: &Work, limits: &Limits) -> Option<Vec<Stage>> {
-    let summed_bytes = 4 * work.bytes * SUM_CUBE.0 * SUM_CUBE.1;
     let bindings = if work.differentiate { 7 } else { 4 };
     if limits.units < FEWEST_UNITS
-        || limits.shared_bytes < summed_bytes.max(UNITS * work.bytes)
+        || limits.shared_bytes < UNITS * work.bytes
         || limits.bindings < bindings
         || i32::try_from(work.dim).is_err()
-        || work.dim / SUM_CUBE.0 >= limits.cubes.0
+        || work.differentiate && !sums(work, limits)
     {
         return None;
     }
@@ -140,6 +146,16 @@ pub(super) fn stages(work: &Work, limits: &Limits) -> Option<Vec<Stage>> {
         dim = chunks;
     }
     Some(stages)
+}
+
+/// Whether the device takes the launches that add up the sums of cubes.
+fn sums(work: &Work, limits: &Limits) -> bool {
+    let (across, down) = SUM_CUBE;
+    limits.units >= across * down
+        && limits.cube_dim.0 >= across
+        && limits.cube_dim.1 >= down
+        && limits.shared_bytes >= 4 * work.bytes * across * down
+        && limits.cubes.0 > work.dim / across
 }
 
 fn tile(dim: usize, work: &Work, limits: &Limits) -> Tile {
@@ -179,21 +195,28 @@ fn tile_of(elements: usize, dim: usize, work: &Work, limits: &Limits) -> Tile {
     let units = units.min(units_most).min(most / neighbours);
     let lanes = (BUSY_UNITS / units).max(neighbours);
     let lanes = lanes.min(count).min(lanes_most).min(most / units);
+    // Of columns, the units of a plane belong to different vectors, and some devices exchange no f64.
+    let plane = if columns || work.bytes > 4 {
+        1
+    } else {
+        units.min(limits.plane)
+    };
     Tile {
         elements,
         levels: units.trailing_zeros() as usize,
+        plane_levels: plane.trailing_zeros() as usize,
         lanes,
         columns,
     }
 }
 
-/// As many cubes as run at once, and no more: each reads its blocks. From shapes and limits alone, so that sums are taken in the
-/// same order in every run.
+/// As many cubes as run at once by their registers, and no more: each reads its blocks. From shapes and limits alone, so that sums
+/// are taken in the same order in every run.
 fn cubes(tile: &Tile, chunks: usize, work: &Work, limits: &Limits) -> usize {
     let (resident, vectors) = if work.differentiate {
-        (2 * UNITS, SUMMED_VECTORS)
+        (UNITS, SUMMED_VECTORS)
     } else {
-        (4 * UNITS, 1)
+        (2 * UNITS, 1)
     };
     let running = limits.processors * (resident / (tile.lanes * tile.units()));
     let busy = work.count.div_ceil(tile.lanes * vectors);
@@ -214,6 +237,7 @@ mod tests {
         cube_dim: (256, 256),
         cubes: (65535, 65535),
         shared_bytes: 16384,
+        plane: 1,
         bindings: 7,
         processors: 64,
     };
@@ -222,14 +246,21 @@ mod tests {
         cube_dim: (1024, 1024),
         cubes: (2147483647, 65535),
         shared_bytes: 232448,
+        plane: 32,
         bindings: 1024,
         processors: 132,
     };
 
     #[test]
     fn launches_cover_all_blocks_within_the_limits() {
-        let dims = (2..300).chain([4096, 4097, 5000, 8192, 11008, 20000, 65539, 1 << 20]);
-        for (dim, limits) in dims.flat_map(|dim| [(dim, WEBGPU), (dim, CUDA)]) {
+        let dims = (2..300).chain([4096, 4097, 5000, 8192, 11008, 20000, 65539, 500_000]);
+        let small = Limits {
+            plane: 64,
+            processors: 4,
+            ..WEBGPU
+        };
+        for (dim, limits) in dims.flat_map(|dim| [WEBGPU, CUDA, small].map(|limits| (dim, limits)))
+        {
             for (count, inner) in [(1, 1), (3, 3), (1000, 1), (1000, 10), (1 << 20, 1 << 10)] {
                 for (bytes, differentiate) in [(4, false), (4, true), (8, false), (8, true)] {
                     let work = Work {
@@ -267,6 +298,11 @@ mod tests {
                 "{work:?} {stage:?}"
             );
             assert!(tile.span() > 1, "{work:?} {stage:?}");
+            assert!(tile.plane_levels <= tile.levels, "{work:?} {stage:?}");
+            assert!(
+                1 << tile.plane_levels <= limits.plane && !(tile.columns && tile.plane_levels > 0),
+                "{work:?} {stage:?}"
+            );
             blocks += stage.block_count;
             left = stage.chunks;
         }
@@ -274,24 +310,37 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_is_no_gpu_gets_no_launches() {
-        let work = Work {
+    fn a_device_that_is_too_small_gets_no_launches() {
+        let rotation = Work {
             dim: 768,
             inner: 1,
             count: 100,
             bytes: 4,
             differentiate: false,
         };
-        assert!(stages(&work, &Limits { units: 8, ..CUDA }).is_none());
-        assert!(
-            stages(
-                &work,
-                &Limits {
-                    shared_bytes: 1024,
-                    ..CUDA
-                }
-            )
-            .is_none()
-        );
+        let derivative = Work {
+            differentiate: true,
+            ..rotation
+        };
+        let cores = Limits { units: 8, ..CUDA };
+        let shared_bytes = 1024;
+        let memory = Limits {
+            shared_bytes,
+            ..CUDA
+        };
+        // Fewer units than the cube that adds up the sums has.
+        let units = Limits { units: 128, ..CUDA };
+        let taken = |work, limits| stages(&work, &limits).is_some();
+        for (limits, rotates) in [(CUDA, true), (cores, false), (memory, false), (units, true)] {
+            assert_eq!(taken(rotation, limits), rotates, "{limits:?}");
+        }
+        for (limits, derives) in [
+            (CUDA, true),
+            (cores, false),
+            (memory, false),
+            (units, false),
+        ] {
+            assert_eq!(taken(derivative, limits), derives, "{limits:?}");
+        }
     }
 }

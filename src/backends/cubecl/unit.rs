@@ -154,9 +154,9 @@ pub(super) fn block_number(
     vectors.dim - reached + (part.first >> comptime!(level as u32 + 1)) + comptime!(k as u32)
 }
 
-/// Number, among all pairs of the vectors, of the unit's pair in shared memory.
+/// Number, among all pairs of the vectors, of the unit's pair beyond its registers.
 #[cube]
-pub(super) fn shared_block_number(vectors: &Vectors, part: &Part, #[comptime] tile: Tile) -> u32 {
+pub(super) fn outer_block_number(vectors: &Vectors, part: &Part, #[comptime] tile: Tile) -> u32 {
     // The lowest bit of the unit's number is its distance to the pair's first coordinate, in units.
     let distance = part.unit & (!part.unit + 1);
     let stride = distance * comptime!(tile.elements as u32);
@@ -166,7 +166,7 @@ pub(super) fn shared_block_number(vectors: &Vectors, part: &Part, #[comptime] ti
 
 /// Whether the unit has one.
 #[cube]
-pub(super) fn has_shared_pair(part: &Part) -> bool {
+pub(super) fn has_outer_pair(part: &Part) -> bool {
     part.unit != 0 && part.held != 0
 }
 
@@ -192,11 +192,11 @@ pub(super) fn load_blocks<G: Float, A: Float>(
         }
     }
     let mut block = identity::<A>();
-    if has_shared_pair(part) {
-        let number = vectors.first_block + shared_block_number(vectors, part, tile);
+    if has_outer_pair(part) {
+        let number = vectors.first_block + outer_block_number(vectors, part, tile);
         block = Vector::cast_from(blocks[number as usize]);
     }
-    keep_block::<A>(&mut entries, block, tile.shared_pair());
+    keep_block::<A>(&mut entries, block, tile.outer_pair());
     entries
 }
 

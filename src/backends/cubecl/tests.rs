@@ -1,0 +1,111 @@
+//! Launches that a software adapter does not get by itself: with planes, which it has and CubeCL does not announce, and three in
+//! a row, held to the portable body.
+
+use burn::backend::DispatchDevice;
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::tensor::FloatTensor;
+use burn::tensor::{Device, DeviceKind, TensorData};
+use burn_cubecl::{CubeBackend, CubeDevice};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::launch::{Rotation, limits};
+use super::tile::Limits;
+use crate::portable;
+
+/// The software adapter's device, and its limits with planes.
+fn with_planes() -> (CubeDevice, Limits) {
+    let device = Device::wgpu(DeviceKind::Cpu);
+    let DispatchDevice::Cube(device) = device.as_dispatch() else {
+        panic!("wgpu is a CubeCL runtime");
+    };
+    let client = device.client();
+    let hardware = &client.properties().hardware;
+    let plane = hardware.plane_size_min as usize;
+    assert_eq!(plane, hardware.plane_size_max as usize);
+    assert!(plane.is_power_of_two() && plane > 1, "planes of {plane}");
+    let limits = limits(&client);
+    (device.clone(), Limits { plane, ..limits })
+}
+
+fn random(seed: u64, shape: &[usize], device: &CubeDevice) -> FloatTensor<CubeBackend> {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let count = shape.iter().product();
+    let values: Vec<f32> = (0..count).map(|_| rng.random_range(-1.0..1.0)).collect();
+    CubeBackend::float_from_data(TensorData::new(values, shape.to_vec()), device)
+}
+
+/// Rotations by any angle plus noise: values keep their magnitude through all levels, so that each level counts.
+fn random_blocks(pairs: usize, device: &CubeDevice) -> FloatTensor<CubeBackend> {
+    let mut rng = StdRng::seed_from_u64(3);
+    let block = (0..pairs).flat_map(|_| {
+        let (sin, cos) = rng.random_range(-3.0f32..3.0).sin_cos();
+        [cos, -sin, sin, cos].map(|entry| entry + rng.random_range(-0.1..0.1))
+    });
+    let blocks = TensorData::new(block.collect::<Vec<_>>(), [pairs, 2, 2]);
+    CubeBackend::float_from_data(blocks, device)
+}
+
+fn values(tensor: FloatTensor<CubeBackend>) -> Vec<f32> {
+    let data = burn::tensor::read_sync(CubeBackend::float_into_data(tensor));
+    data.expect("readable").iter::<f32>().collect()
+}
+
+fn assert_close(what: &str, found: FloatTensor<CubeBackend>, expected: FloatTensor<CubeBackend>) {
+    let (found, expected) = (values(found), values(expected));
+    let largest = expected.iter().fold(0.0f32, |max, e| max.max(e.abs()));
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (found, expected) in found.iter().zip(&expected) {
+        assert!(
+            (found - expected).abs() <= 1e-5 * largest,
+            "{what}: {found} for {expected}"
+        );
+    }
+}
+
+/// Both directions and both derivatives along `axis`.
+fn assert_portable(limits: &Limits, device: &CubeDevice, shape: [usize; 2], axis: usize) {
+    let dim = shape[axis];
+    let [x, grad] = [1, 2].map(|seed| random(seed, &shape, device));
+    let blocks = random_blocks(dim - 1, device);
+    let within = |differentiate| {
+        Rotation::within(limits, &x, &blocks, axis, differentiate).expect("the device takes it")
+    };
+    for transpose in [false, true] {
+        let what = format!("{shape:?} along {axis}, transpose {transpose}");
+        let (x, grad, blocks) = (|| x.clone(), || grad.clone(), || blocks.clone());
+
+        let found = within(false).rotate(x(), blocks(), transpose);
+        let expected = portable::rotate::<CubeBackend>(x(), blocks(), axis, transpose);
+        assert_close(&what, found, expected);
+        let what = |by: &str| format!("{what}, by {by}");
+
+        let (by_x, by_blocks) = within(true).differentiate(x(), grad(), blocks(), transpose, true);
+        let expected = portable::gradients::<CubeBackend>(x(), grad(), blocks(), axis, transpose);
+        assert_close(&what("x"), by_x.expect("asked for"), expected.0);
+        assert_close(&what("blocks"), by_blocks, expected.1);
+    }
+}
+
+#[test]
+fn units_of_a_plane_turn_their_pairs_as_the_portable_body_does() {
+    let (device, limits) = with_planes();
+    for shape in [[3, 9], [1, 31], [40, 64], [5, 137], [3, 768], [2, 5000]] {
+        let x = random(1, &shape, &device);
+        let blocks = random_blocks(shape[1] - 1, &device);
+        let rotation = Rotation::within(&limits, &x, &blocks, 1, false).expect("it fits");
+        assert!(rotation.stages[0].tile.plane_levels > 0, "{shape:?}");
+        assert_portable(&limits, &device, shape, 1);
+    }
+}
+
+#[test]
+fn vectors_of_three_launches_turn_as_the_portable_body_turns_them() {
+    let (device, limits) = with_planes();
+    let shape = [20000, 33];
+    let x = random(1, &shape, &device);
+    let blocks = random_blocks(shape[0] - 1, &device);
+    let derivative = Rotation::within(&limits, &x, &blocks, 0, true).expect("it fits");
+    assert_eq!(derivative.stages.len(), 3);
+    assert_portable(&limits, &device, shape, 0);
+}
