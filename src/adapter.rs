@@ -6,11 +6,12 @@ use burn::tensor::{DType, Device, Distribution, Shape, Tensor, TensorData};
 use crate::error::Error;
 use crate::givens::{AngleForm, Givens, QuasiGivens};
 use crate::goft::{Goft, Kind, NormScale};
+use crate::oft::{Oft, turn_blocks};
 use crate::portable::compute_dtype;
 use crate::rotate::{rotate, rotate_transpose};
 use crate::switch::Switch;
 
-/// GOFT or qGOFT parameters attached to a frozen weight `W [d_input, d_output]`.
+/// GOFT, qGOFT or OFT parameters attached to a frozen weight `W [d_input, d_output]`.
 ///
 /// As burn's [`Reparameterization`] of a rank-2 parameter it is the weight side of the method: the parameter's value becomes
 #[cfg_attr(
@@ -28,6 +29,7 @@ use crate::switch::Switch;
 /// | `goft.angles` | `[d-1]` | strict, angles in radians |
 /// | `goft.tanh_angles` | `[d-1]` | strict, `theta = pi tanh(p)` |
 /// | `goft.blocks` | `[d-1, 2, 2]` | quasi |
+/// | `goft.skew` | one row, [`Oft::parameter_count`] | OFT; a file's name for it has the form too, as in `goft.skew_b32` |
 /// | `goft.input_scale` | `[d_input]` | [`NormScale::Input`] |
 /// | `goft.neuron_scale` | `[d_output]` | [`NormScale::Neuron`] |
 ///
@@ -57,6 +59,9 @@ pub struct GoftAdapter {
     angles: Option<Param<Tensor<1>>>,
     tanh_angles: Option<Param<Tensor<1>>>,
     blocks: Option<Param<Tensor<3>>>,
+    // Before its parameters, so that a visitor knows the form when it comes to them.
+    oft: Option<Oft>,
+    skew: Option<Param<Tensor<1>>>,
     input_scale: Option<Param<Tensor<1>>>,
     neuron_scale: Option<Param<Tensor<1>>>,
     switch: Switch,
@@ -90,7 +95,7 @@ impl GoftAdapter {
         let noise = |shape: Shape| {
             let spread = Distribution::Normal(0.0, goft.init_std);
             match goft.init_std {
-                _ if pairs == 0 => no_numbers([0], dtype, device),
+                _ if shape.num_elements() == 0 => no_numbers([0], dtype, device),
                 0.0 => Tensor::<1>::zeros([shape.num_elements()], (device, dtype)),
                 _ => Tensor::<1>::random([shape.num_elements()], spread, (device, dtype)),
             }
@@ -119,6 +124,12 @@ impl GoftAdapter {
                     };
                     adapter.blocks = Some(Param::from_tensor(blocks));
                 }
+                (Kind::Oft, _) => {
+                    let form = goft.oft_form();
+                    let count = form.parameter_count(d_input);
+                    adapter.oft = Some(form);
+                    adapter.skew = Some(Param::from_tensor(noise(Shape::new([count]))));
+                }
             }
             match goft.norm_scale {
                 NormScale::None => {}
@@ -134,6 +145,8 @@ impl GoftAdapter {
             angles: None,
             tanh_angles: None,
             blocks: None,
+            oft: None,
+            skew: None,
             input_scale: None,
             neuron_scale: None,
             switch: Switch::new(true),
@@ -151,6 +164,13 @@ impl GoftAdapter {
             }
             ("input_scale", [_]) => self.input_scale = flat(value),
             ("neuron_scale", [_]) => self.neuron_scale = flat(value),
+            (field, [_]) => match Oft::of_field(field) {
+                Some(form) => {
+                    self.oft = Some(form);
+                    self.skew = flat(value);
+                }
+                None => return false,
+            },
             _ => return false,
         }
         true
@@ -162,22 +182,25 @@ impl GoftAdapter {
             self.angles.is_some(),
             self.tanh_angles.is_some(),
             self.blocks.is_some(),
+            self.skew.is_some(),
         ];
         let scales = [self.input_scale.is_some(), self.neuron_scale.is_some()];
         let count = |present: &[bool]| present.iter().filter(|present| **present).count();
         count(&rotations) == 1 && count(&scales) <= 1
     }
 
-    /// Strict (GOFT) or quasi (qGOFT).
+    /// Strict (GOFT), quasi (qGOFT) or OFT.
     pub fn kind(&self) -> Kind {
         if self.blocks.is_some() {
             Kind::Quasi
+        } else if self.skew.is_some() {
+            Kind::Oft
         } else {
             Kind::Strict
         }
     }
 
-    /// The angle form of a strict adapter; [`AngleForm::Direct`] for a quasi one, which has no angles.
+    /// The angle form of a strict adapter; [`AngleForm::Direct`] for the others, which have no angles.
     pub fn angle_form(&self) -> AngleForm {
         if self.tanh_angles.is_some() {
             AngleForm::Tanh
@@ -210,19 +233,36 @@ impl GoftAdapter {
         self.blocks.as_ref()
     }
 
+    /// The stored skew parameters of an OFT adapter, in a row; see [`Oft::blocks`].
+    pub fn skew_parameter(&self) -> Option<&Param<Tensor<1>>> {
+        self.skew.as_ref()
+    }
+
+    /// The form of an OFT adapter.
+    pub fn oft(&self) -> Option<Oft> {
+        self.oft
+    }
+
     /// The learned scale: `[d_input]` or `[d_output]` by [`norm_scale`](Self::norm_scale).
     pub fn scale_parameter(&self) -> Option<&Param<Tensor<1>>> {
         self.input_scale.as_ref().or(self.neuron_scale.as_ref())
     }
 
-    /// The 2x2 blocks `[d-1, 2, 2]` of the rotation, differentiable in the adapter's parameters.
+    /// The blocks of the rotation, differentiable in the adapter's parameters: `[d-1, 2, 2]` in the order of
+    /// [`RotationPlan`](crate::RotationPlan), for [`rotate`](fn@crate::rotate).
+    ///
+    /// # Panics
+    ///
+    /// For an OFT adapter, whose blocks are made by [`Oft::blocks`] from its [`skew_parameter`](Self::skew_parameter).
     pub fn blocks(&self) -> Tensor<3> {
         match (&self.blocks, self.angle_parameter()) {
             (Some(blocks), _) => QuasiGivens::from_blocks(blocks.val()).blocks(),
             (None, Some(parameter)) => {
                 Givens::from_parameter(parameter.val(), self.angle_form()).blocks()
             }
-            (None, None) => unreachable!("every constructor sets angles or blocks"),
+            (None, None) => panic!(
+                "GoftAdapter::blocks: asked an OFT adapter for Givens blocks; its own are `oft().blocks(skew_parameter(), d_input)`"
+            ),
         }
     }
 
@@ -235,7 +275,7 @@ impl GoftAdapter {
     ///
     /// If the last axis of `x` is not `d_input`.
     pub fn rotate_input<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        self.scale_input(rotate_transpose(x, self.blocks(), D - 1))
+        self.scale_input(self.turn(x, D - 1, true))
     }
 
     /// `diag(s_in) v` for rotated activations `[.., d_input]`; `v` itself without an input scale.
@@ -276,7 +316,24 @@ impl GoftAdapter {
             Some(scale) => scale_axis(base, scale.val(), 0),
             None => base,
         };
-        self.scale_output(rotate(base, self.blocks(), 0))
+        self.scale_output(self.turn(base, 0, false))
+    }
+
+    /// `R` along an axis of `x`, or `R^T`.
+    pub(crate) fn turn<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        axis: usize,
+        transpose: bool,
+    ) -> Tensor<D> {
+        match (&self.oft, &self.skew) {
+            (Some(form), Some(skew)) => {
+                let blocks = form.blocks(skew.val(), x.dims()[axis]);
+                turn_blocks(x, blocks, axis, transpose)
+            }
+            _ if transpose => rotate_transpose(x, self.blocks(), axis),
+            _ => rotate(x, self.blocks(), axis),
+        }
     }
 }
 

@@ -44,6 +44,15 @@ pub enum Error {
         available: Vec<String>,
     },
 
+    /// The numbers of an OFT form do not work.
+    #[error("asked for OFT with {asked:?}: {reason}")]
+    Oft {
+        /// What was asked for.
+        asked: crate::Oft,
+        /// What is wrong, and what to do.
+        reason: &'static str,
+    },
+
     /// A target is not a matrix.
     #[error(
         "target `{path}` has shape {shape:?}, and a rotation needs a weight [d_input, d_output]; \

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::adapter::GoftAdapter;
 use crate::givens::AngleForm;
+use crate::oft::Oft;
 use crate::targets::{Patterns, Role};
 
-/// Which of the two methods.
+/// Which method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -18,6 +19,9 @@ pub enum Kind {
     /// qGOFT: one free 2x2 block a pair, `4(d-1)` parameters a weight, near-orthogonal through a
     /// [`Penalty`](crate::Penalty). Not to be confused with quantization, for which burn uses the letter q.
     Quasi,
+    /// OFT: orthogonal blocks of neighbouring axes by the Cayley transform, `b (b - 1) / 2` parameters a block. The method that
+    /// GOFT sets out to improve, to compare with and to come from; see [`Oft`].
+    Oft,
 }
 
 /// Which norms an adapter may scale beside its rotation.
@@ -35,7 +39,7 @@ pub enum NormScale {
     Neuron,
 }
 
-/// Settings of a GOFT or qGOFT fine-tuning, and burn's [`Reparameterizer`] that attaches it.
+/// Settings of a GOFT, qGOFT or OFT fine-tuning, and burn's [`Reparameterizer`] that attaches it.
 ///
 /// Patterns are globs on parameter paths, such as `encoder.layers.0.mha.query.weight`: `*` stands for any characters, dots
 /// included, `?` for one, `[ab]` and `{query,value}` for alternatives. PEFT calls [`targets`](Self::targets) `target_modules`,
@@ -62,6 +66,9 @@ pub struct Goft {
     /// What the stored parameter of a strict adapter means. Ignored by quasi adapters.
     #[serde(default)]
     pub angle_form: AngleForm,
+    /// Block size and inverse of an OFT adapter; none for exact blocks of 32. Ignored by the other kinds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oft: Option<Oft>,
     /// Norm scaling beside the rotation.
     #[serde(default)]
     pub norm_scale: NormScale,
@@ -93,10 +100,30 @@ impl Goft {
         Self::new(Kind::Quasi)
     }
 
+    /// OFT on every `Linear` weight, starting at the identity.
+    ///
+    /// ```
+    /// # #[cfg(feature = "flex")] {
+    /// use burn::{nn::LinearConfig, tensor::Device};
+    /// use burn_goft::{Goft, GoftModule, Oft};
+    /// let linear = LinearConfig::new(64, 10).init(&Device::flex());
+    /// let linear = linear.apply_goft(Goft::oft(Oft::exact(32)))?;
+    /// assert_eq!(linear.goft_report().trainable_parameters(), 2 * (32 * 31 / 2));
+    /// # }
+    /// # Ok::<(), burn_goft::Error>(())
+    /// ```
+    pub fn oft(oft: Oft) -> Self {
+        Self {
+            oft: Some(oft),
+            ..Self::new(Kind::Oft)
+        }
+    }
+
     fn new(kind: Kind) -> Self {
         Self {
             kind,
             angle_form: AngleForm::default(),
+            oft: None,
             norm_scale: NormScale::default(),
             targets: Vec::new(),
             exclude: Vec::new(),
@@ -136,6 +163,11 @@ impl Goft {
     ) -> Self {
         self.trainable = patterns.into_iter().map(Into::into).collect();
         self
+    }
+
+    /// The form of an OFT adapter.
+    pub(crate) fn oft_form(&self) -> Oft {
+        self.oft.unwrap_or(Oft::exact(32))
     }
 
     /// The adapter of a rank-2 parameter.

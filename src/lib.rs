@@ -61,6 +61,7 @@
 //! - [`GoftLinear`]: a `Linear` that rotates its input.
 //! - [`GoftAdapter`]: what sits on a weight, a burn [`Reparameterization`](burn::module::Reparameterization).
 //! - [`GoftReport`]: what is adapted, and how many numbers are trained.
+//! - [`Oft`]: block-diagonal rotations by the Cayley transform, the method that GOFT sets out to improve, to compare with.
 //! - [`Penalty`]: what holds a quasi adapter near orthogonal. [`quasi_bounds`], [`strict_distance_bound`]: how far a rotation can
 //!   be from orthogonal, or from the identity. [`orthogonality_error`]: how far it is.
 //! - [`rotate`](fn@rotate), [`rotate_transpose`], [`Givens`], [`QuasiGivens`], [`RotationPlan`]: the rotation itself, on any axis
@@ -104,6 +105,7 @@
 //! | GOFT\* | strict, [`NormScale::Neuron`] | none | learned | kept |
 //! | | strict, [`NormScale::Input`] | `strict_oft=True` | change | change |
 //! | qGOFT | [`Goft::quasi()`](Goft::quasi) | `strict_oft=False` | change | change |
+//! | OFT | [`Goft::oft(Oft::exact(32))`](Goft::oft) | PEFT's `OFTConfig` | kept | kept |
 //!
 //! A neuron's factor that turns negative also turns the neuron round. How much a quasi adapter can change is what the penalty is
 //! for: [`Penalty::Paper`] restrains the angle inside a block and leaves its lengths free, [`Penalty::Gram`] restrains both.
@@ -156,13 +158,16 @@ mod adapter;
 mod attach;
 mod backends;
 mod checkpoint;
+mod constrain;
 mod error;
 mod givens;
 mod goft;
+mod inverse;
 mod linear;
 mod merge;
 mod metrics;
 mod module;
+mod oft;
 #[cfg_attr(
     feature = "ndarray",
     expect(deprecated, reason = "the operation lists ndarray among its backends")
@@ -193,6 +198,7 @@ pub use metrics::{
     OrthogonalityError, QuasiBounds, orthogonality_error, quasi_bounds, strict_distance_bound,
 };
 pub use module::GoftModule;
+pub use oft::Oft;
 pub use ops::GivensOps;
 pub use plan::{Level, RotationPlan};
 pub use report::{AdaptedLayer, GoftReport};

@@ -172,7 +172,9 @@ impl GoftLinear {
             layer.check_width(input.dims().as_ref());
         }
         let adapters = layers.map(|layer| layer.adapter().filter(|adapter| adapter.is_enabled()));
-        let blocks = adapters.iter().map(|adapter| Some((*adapter)?.blocks()));
+        let of_pairs = |adapter: &&GoftAdapter| adapter.oft().is_none();
+        let blocks = adapters.iter();
+        let blocks = blocks.map(|adapter| Some(adapter.filter(of_pairs)?.blocks()));
         let blocks = blocks.collect::<Option<Vec<_>>>();
         let alike = |blocks: &Vec<Tensor<3>>| blocks.iter().all(|b| b.dtype() == blocks[0].dtype());
         let Some(blocks) = blocks.filter(alike) else {

@@ -7,6 +7,7 @@ use crate::adapter::{GoftAdapter, Unmerged, scale_axis};
 use crate::error::Error;
 use crate::goft::{Kind, NormScale};
 use crate::metrics::{Block, quasi_bounds};
+use crate::oft::turn_blocks;
 use crate::rotate::rotate_transpose;
 use crate::walk;
 
@@ -69,15 +70,19 @@ pub(crate) fn unmerge(adapter: &GoftAdapter, merged: Tensor<2>) -> Result<Unmerg
     if let (Some(inverse), NormScale::Neuron) = (&scale, adapter.norm_scale()) {
         weight = scale_axis(weight, inverse.clone(), 1);
     }
-    let blocks = match adapter.kind() {
-        Kind::Strict => adapter.blocks().detach(),
+    weight = match adapter.kind() {
+        Kind::Strict => rotate_transpose(weight, adapter.blocks().detach(), 0),
         Kind::Quasi => {
             let (inverses, of_blocks) = invert_blocks(adapter.blocks().detach(), largest)?;
             condition *= of_blocks;
-            inverses
+            rotate_transpose(weight, inverses, 0)
+        }
+        Kind::Oft => {
+            let (inverses, of_blocks) = oft_inverses(adapter, weight.dims()[0], largest)?;
+            condition *= of_blocks;
+            turn_blocks(weight, inverses, 0, true)
         }
     };
-    weight = rotate_transpose(weight, blocks, 0);
     if let (Some(inverse), NormScale::Input) = (scale, adapter.norm_scale()) {
         weight = scale_axis(weight, inverse, 0);
     }
@@ -86,10 +91,13 @@ pub(crate) fn unmerge(adapter: &GoftAdapter, merged: Tensor<2>) -> Result<Unmerg
 
 fn refuse_non_finite(adapter: &GoftAdapter) -> Result<(), Error> {
     let scale = adapter.scale_parameter().map(|scale| scale.val().to_data());
-    // An adapter for one input has no block.
-    let blocks = adapter.blocks();
-    let blocks = (blocks.dims()[0] > 0).then(|| blocks.into_data());
-    let values = [scale, blocks].into_iter().flatten();
+    let rotation = match adapter.skew_parameter() {
+        Some(skew) => skew.val(),
+        None => adapter.blocks().flatten::<1>(0, 2),
+    };
+    // An adapter for one input has no number.
+    let rotation = (rotation.dims()[0] > 0).then(|| rotation.into_data());
+    let values = [scale, rotation].into_iter().flatten();
     let values = values.flat_map(|data| data.iter::<f64>().collect::<Vec<_>>());
     match values.filter(|value| !value.is_finite()).count() {
         0 => Ok(()),
@@ -122,6 +130,22 @@ fn invert_blocks(blocks: Tensor<3>, largest: f64) -> Result<(Tensor<3>, f64), Er
     }
     let data = TensorData::new(inverses, shape).convert_dtype(dtype);
     Ok((Tensor::from_data(data, (&device, dtype)), condition))
+}
+
+/// The blocks whose transpose undoes the rotation, and its condition.
+fn oft_inverses(
+    adapter: &GoftAdapter,
+    dim: usize,
+    largest: f64,
+) -> Result<(Tensor<3>, f64), Error> {
+    let (Some(form), Some(skew)) = (adapter.oft(), adapter.skew_parameter()) else {
+        unreachable!("an OFT adapter has both");
+    };
+    let blocks = form.blocks(skew.val().detach(), dim);
+    match form.neumann_terms {
+        None => Ok((blocks, 1.0)),
+        Some(_) => crate::inverse::of_blocks(blocks, largest),
+    }
 }
 
 fn invert_scale(scale: Tensor<1>, largest: f64) -> Result<(Tensor<1>, f64), Error> {

@@ -11,7 +11,7 @@ use crate::givens::Penalty;
 use crate::goft::Goft;
 use crate::report::GoftReport;
 use crate::switch::Flip;
-use crate::{checkpoint, merge, regularizer, targets};
+use crate::{checkpoint, constrain, merge, regularizer, targets};
 
 /// Attaching, saving, loading and merging GOFT adapters, for every burn [`Module`].
 ///
@@ -84,6 +84,33 @@ pub trait GoftModule: Module {
     /// If the model carries no GOFT adapter.
     fn orthogonality_penalty(&self, penalty: Penalty) -> Tensor<1> {
         regularizer::orthogonality_penalty(self, penalty)
+    }
+
+    /// COFT: scales every block of every OFT adapter back to where `|| R - I ||_F <= radius` holds for it, to be called after each
+    /// step of the optimizer. Sufficient, not necessary: it holds `2 || Q ||_F` within the radius. With Neumann terms it holds to the
+    /// error of the series. Nothing happens to adapters of other kinds.
+    ///
+    /// Source: Qiu et al. 2023, [arXiv 2306.07280](https://arxiv.org/abs/2306.07280), Section 3.3.
+    ///
+    /// # Panics
+    ///
+    /// If the radius is not positive.
+    ///
+    /// ```
+    /// # #[cfg(feature = "flex")] {
+    /// use burn::{nn::LinearConfig, tensor::{Device, Tensor}};
+    /// use burn_goft::{Goft, GoftAdapter, GoftModule, Oft};
+    /// let linear = LinearConfig::new(8, 3).init(&Device::flex());
+    /// let linear = linear.apply_goft(Goft::oft(Oft::exact(8)).with_init_std(1.0))?.constrain_oft(0.1);
+    /// let adapter = linear.weight.reparameterization::<GoftAdapter>().unwrap();
+    /// let rotation = adapter.oft().unwrap().blocks(adapter.skew_parameter().unwrap().val(), 8);
+    /// let distance = (rotation - Tensor::<2>::eye(8, &Device::flex()).unsqueeze()).square().sum().sqrt();
+    /// assert!(distance.into_scalar::<f32>() <= 0.1);
+    /// # }
+    /// # Ok::<(), burn_goft::Error>(())
+    /// ```
+    fn constrain_oft(self, radius: f64) -> Self {
+        constrain::constrain(self, radius)
     }
 
     /// Saves the adapters and the parameters trained beside them, nothing of the pretrained model.

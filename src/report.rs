@@ -23,7 +23,7 @@ pub struct GoftReport {
 pub struct AdaptedLayer {
     /// Path of the weight.
     pub path: String,
-    /// Strict or quasi.
+    /// The method.
     pub kind: Kind,
     /// Length of the rotated axis, the `d` of the formulas.
     pub d_input: usize,
@@ -101,6 +101,7 @@ impl fmt::Display for GoftReport {
             let kind = match layer.kind {
                 Kind::Strict => "strict",
                 Kind::Quasi => "quasi",
+                Kind::Oft => "oft",
             };
             writeln!(
                 f,

@@ -6,7 +6,7 @@ use burn::module::Module;
 use globset::{Glob, GlobMatcher};
 
 use crate::error::Error;
-use crate::goft::Goft;
+use crate::goft::{Goft, Kind};
 use crate::walk::{self, Entry, Owner};
 
 /// What becomes of a parameter.
@@ -65,6 +65,13 @@ fn compile(patterns: &[String]) -> Result<Vec<GlobMatcher>, Error> {
 
 /// The role of every parameter of a model, by path; refuses settings that do not fit the model.
 pub(crate) fn select<M: Module>(model: &M, goft: &Goft) -> Result<BTreeMap<String, Role>, Error> {
+    if goft.kind == Kind::Oft {
+        let refuse = |reason| Error::Oft {
+            asked: goft.oft_form(),
+            reason,
+        };
+        goft.oft_form().check().map_err(refuse)?;
+    }
     let patterns = Patterns::new(goft)?;
     let entries = walk::entries(model, |_| false);
     refuse_adapted(&entries)?;

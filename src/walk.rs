@@ -6,6 +6,7 @@ use burn::module::{Flag, Module, ModuleVisitor, Param, Reparameterization};
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::adapter::GoftAdapter;
+use crate::oft::Oft;
 use crate::switch::Switch;
 
 /// A float parameter of a model.
@@ -55,6 +56,7 @@ pub(crate) fn entries<M: Module>(model: &M, want: impl Fn(&Entry) -> bool) -> Ve
         names: Vec::new(),
         containers: Vec::new(),
         reparameterization: None,
+        oft: None,
         entries: Vec::new(),
         want,
     };
@@ -92,11 +94,21 @@ pub(crate) fn adapters<M: Module>(model: &M) -> BTreeMap<String, GoftAdapter> {
     adapters
 }
 
+/// The name of a parameter in files: that of OFT's has the form in it.
+pub(crate) fn named(path: String, oft: Option<Oft>) -> String {
+    match (oft, path.strip_suffix("skew")) {
+        (Some(form), Some(start)) => format!("{start}{}", form.field()),
+        _ => path,
+    }
+}
+
 struct Walker<F> {
     names: Vec<String>,
     containers: Vec<String>,
     /// Depth at which the innermost reparameterization was entered, and its name.
     reparameterization: Option<(usize, String)>,
+    /// The form of the adapter that was entered.
+    oft: Option<Oft>,
     entries: Vec<Entry>,
     want: F,
 }
@@ -109,7 +121,10 @@ impl<F: Fn(&Entry) -> bool> Walker<F> {
                 let target = self.names[..*depth].join(".");
                 if name == GoftAdapter::NAME {
                     let field = self.names[depth + 1..].join(".");
-                    Owner::Goft { target, field }
+                    Owner::Goft {
+                        target,
+                        field: named(field, self.oft),
+                    }
                 } else {
                     let name = name.clone();
                     Owner::Other { target, name }
@@ -133,12 +148,17 @@ impl<F: Fn(&Entry) -> bool> ModuleVisitor for Walker<F> {
         self.containers.pop();
         if matches!(&self.reparameterization, Some((depth, _)) if *depth == self.names.len()) {
             self.reparameterization = None;
+            self.oft = None;
         }
+    }
+
+    fn visit_flag(&mut self, flag: &Param<Flag>) {
+        self.oft = self.oft.or(Oft::read(flag));
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let mut entry = Entry {
-            path: self.names.join("."),
+            path: named(self.names.join("."), self.oft),
             container: self.containers.last().cloned().unwrap_or_default(),
             // Not `lazy_shape`: a column-layout `Linear` has it transposed until it is initialised.
             shape: param.shape().to_vec(),

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::{Flag, Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::file::{AdapterFile, Summary};
 use crate::adapter::GoftAdapter;
 use crate::attach::{Given, replace};
 use crate::error::Error;
+use crate::oft::Oft;
 use crate::targets::refuse_adapted;
 use crate::walk::{self, Entry, Owner};
 
@@ -83,6 +84,7 @@ pub(crate) fn load<M: Module>(model: M, path: &Path) -> Result<M, Error> {
         fit.check_kept()?;
         return Ok(model.map(&mut Refill {
             names: Vec::new(),
+            oft: None,
             tensors: file.tensors,
         }));
     }
@@ -227,6 +229,11 @@ impl Fit<'_> {
 
     /// The file's adapters by target, each on the device of its weight.
     fn adapters(&self) -> Result<BTreeMap<String, GoftAdapter>, Error> {
+        let incomplete = |target: &str| {
+            self.mismatch(format!(
+                "it must hold exactly one of angles, tanh_angles, blocks and skew, and at most one scale, for `{target}`; save it again"
+            ))
+        };
         let mut adapters: BTreeMap<String, GoftAdapter> = BTreeMap::new();
         for (name, data) in &self.file.tensors {
             let Some((target, field)) = self.split(name) else {
@@ -239,6 +246,9 @@ impl Fit<'_> {
                 "blocks" => vec![pairs, 2, 2],
                 "input_scale" => vec![d_input],
                 "neuron_scale" => vec![d_output],
+                field if let Some(form) = Oft::of_field(field) => {
+                    vec![form.parameter_count(d_input)]
+                }
                 _ => {
                     return Err(self.mismatch(format!(
                         "it holds `{name}`, and this build knows no adapter parameter `{field}`; load it with the burn-goft that \
@@ -255,13 +265,15 @@ impl Fit<'_> {
             let adapter = adapters
                 .entry(target.to_string())
                 .or_insert_with(GoftAdapter::empty);
+            // The names of two forms differ, and the second would replace the first.
+            if adapter.oft().is_some() && Oft::of_field(field).is_some() {
+                return Err(incomplete(target));
+            }
             adapter.set(field, flat(data, &self.device(target)), &expected);
         }
         for target in self.file.targets.keys() {
             if !adapters.get(target).is_some_and(GoftAdapter::is_complete) {
-                return Err(self.mismatch(format!(
-                    "it must hold exactly one of angles, tanh_angles and blocks, and at most one scale, for `{target}`; save it again"
-                )));
+                return Err(incomplete(target));
             }
         }
         Ok(adapters)
@@ -295,6 +307,8 @@ impl Fit<'_> {
 /// Sets the values of adapters and kept parameters in place, ids and training state unchanged.
 struct Refill {
     names: Vec<String>,
+    /// The form of the adapter whose parameters come next.
+    oft: Option<Oft>,
     tensors: BTreeMap<String, TensorData>,
 }
 
@@ -307,8 +321,16 @@ impl ModuleMapper for Refill {
         self.names.pop();
     }
 
+    fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
+        self.oft = Oft::read(&flag).or(self.oft);
+        flag
+    }
+
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        match self.tensors.remove(&self.names.join(".")) {
+        match self
+            .tensors
+            .remove(&walk::named(self.names.join("."), self.oft))
+        {
             Some(data) => {
                 let device = param.device();
                 replace(param, flat(&data, &device))
@@ -362,9 +384,10 @@ fn summary(adapters: &BTreeMap<String, GoftAdapter>) -> Summary {
     };
     Summary {
         kind: all(|adapter| name(&adapter.kind())),
-        angle_form: all(|adapter| match adapter.angle_parameter() {
-            Some(_) => name(&adapter.angle_form()),
-            None => "none".into(),
+        angle_form: all(|adapter| match (adapter.angle_parameter(), adapter.oft()) {
+            (Some(_), _) => name(&adapter.angle_form()),
+            (None, Some(form)) => form.field(),
+            (None, None) => "none".into(),
         }),
         norm_scale: all(|adapter| name(&adapter.norm_scale())),
     }

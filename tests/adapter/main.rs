@@ -10,7 +10,7 @@ mod sides;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::nn::Linear;
 use burn::tensor::{DType, Device, Tensor};
-use burn_goft::{AngleForm, Goft, GoftAdapter, GoftLinear, GoftModule, Kind, NormScale};
+use burn_goft::{AngleForm, Goft, GoftAdapter, GoftLinear, GoftModule, Kind, NormScale, Oft};
 use common::{Row, angles, blocks, epsilon, levels, normal, numbers, parameter_dtype, tensor};
 use oracle::{Matrix, Rotation};
 
@@ -19,7 +19,7 @@ const D_OUTPUT: usize = 4;
 /// Input dimensions of the layers: no pair, one pair, odd, composite, several levels.
 const D_INPUTS: [usize; 5] = [1, 2, 5, 12, 137];
 
-/// Every kind with every angle form and norm scale.
+/// Every kind with every angle form and norm scale; of OFT, both inverses, in blocks smaller and larger than the layers.
 fn settings() -> Vec<Goft> {
     let kinds = [
         Goft::strict(),
@@ -28,7 +28,12 @@ fn settings() -> Vec<Goft> {
     ];
     let scales = [NormScale::None, NormScale::Input, NormScale::Neuron];
     let with_scales = |goft: Goft| scales.map(|scale| goft.clone().with_norm_scale(scale));
-    kinds.into_iter().flat_map(with_scales).collect()
+    let oft = [
+        Goft::oft(Oft::exact(4)).with_norm_scale(NormScale::Input),
+        Goft::oft(Oft::exact(32)),
+        Goft::oft(Oft::neumann(4, 5)).with_norm_scale(NormScale::Neuron),
+    ];
+    kinds.into_iter().flat_map(with_scales).chain(oft).collect()
 }
 
 /// A pretrained layer and what is to be attached to it.
@@ -102,13 +107,15 @@ impl Layer {
         let Goft {
             kind,
             angle_form,
+            oft,
             norm_scale,
             ..
         } = &self.goft;
-        format!(
-            "{} {kind:?} {angle_form:?} {norm_scale:?} d = {}",
-            self.row, self.d
-        )
+        let form = match kind {
+            Kind::Oft => format!("{oft:?}"),
+            kind => format!("{kind:?} {angle_form:?}"),
+        };
+        format!("{} {form} {norm_scale:?} d = {}", self.row, self.d)
     }
 }
 
@@ -165,6 +172,7 @@ fn fill(field: &str, values: &mut [f64]) {
     let count = values.len();
     values.copy_from_slice(&match field {
         "angles" => angles(4, count),
+        "skew" => normal(8, count).iter().map(|p| 0.3 * p).collect(),
         "tanh_angles" => normal(5, count).iter().map(|p| 0.5 * p).collect(),
         "blocks" => blocks(Kind::Quasi, 6, count / 4),
         "input_scale" | "neuron_scale" => {
@@ -174,11 +182,26 @@ fn fill(field: &str, values: &mut [f64]) {
     });
 }
 
+/// `R` in float64, from the stored parameters.
+enum Turn {
+    /// With the angles of a strict adapter, and their derivatives by what is stored.
+    Givens(Rotation, Option<(Vec<f64>, Vec<f64>)>),
+    /// With its form and stored parameters.
+    Oft(Matrix, Oft, Vec<f64>),
+}
+
+impl Turn {
+    fn matrix(&self) -> Matrix {
+        match self {
+            Self::Givens(rotation, _) => rotation.matrix(),
+            Self::Oft(matrix, ..) => matrix.clone(),
+        }
+    }
+}
+
 /// `R`, `s_in` and `s_out` in float64, from the stored parameters.
 struct Parts {
-    rotation: Rotation,
-    /// Of a strict adapter, and their derivatives by what is stored.
-    angles: Option<(Vec<f64>, Vec<f64>)>,
+    turn: Turn,
     input_scale: Vec<f64>,
     neuron_scale: Vec<f64>,
 }
@@ -195,10 +218,19 @@ impl Parts {
             .map(|angles| numbers(&angles.val()));
         let angles: Option<(Vec<f64>, Vec<f64>)> =
             stored.map(|stored| stored.into_iter().map(angle).unzip());
-        let rotation = match (&angles, adapter.block_parameter()) {
-            (Some((angles, _)), None) => Rotation::strict(d, angles),
-            (None, Some(blocks)) => Rotation::new(d, &numbers(&blocks.val())),
-            _ => panic!("an adapter has angles or blocks"),
+        let skew = adapter.skew_parameter().zip(adapter.oft());
+        let turn = match (&angles, adapter.block_parameter(), skew) {
+            (Some((of_pairs, _)), None, None) => {
+                Turn::Givens(Rotation::strict(d, of_pairs), angles)
+            }
+            (None, Some(blocks), None) => {
+                Turn::Givens(Rotation::new(d, &numbers(&blocks.val())), None)
+            }
+            (None, None, Some((skew, form))) => {
+                let skew = numbers(&skew.val());
+                Turn::Oft(oracle::oft::matrix(d, form, &skew), form, skew)
+            }
+            _ => panic!("an adapter has angles, blocks or skew parameters"),
         };
         let scale = adapter.scale_parameter().map(|scale| numbers(&scale.val()));
         let (input_scale, neuron_scale) = match adapter.norm_scale() {
@@ -207,8 +239,7 @@ impl Parts {
             NormScale::Neuron => (None, scale),
         };
         Self {
-            rotation,
-            angles,
+            turn,
             input_scale: input_scale.unwrap_or(vec![1.0; d]),
             neuron_scale: neuron_scale.unwrap_or(vec![1.0; D_OUTPUT]),
         }
@@ -217,7 +248,7 @@ impl Parts {
     /// `R diag(s_in) W diag(s_out)`.
     fn effective(&self, weight: &Matrix) -> Matrix {
         let scaled = Matrix::diagonal(&self.input_scale).times(weight);
-        let rotated = self.rotation.matrix().times(&scaled);
+        let rotated = self.turn.matrix().times(&scaled);
         rotated.times(&Matrix::diagonal(&self.neuron_scale))
     }
 }

@@ -8,7 +8,7 @@ use burn_goft::{
 
 use crate::common::{assert_close, normal, numbers, rows, tensor};
 use crate::oracle::{self, Matrix};
-use crate::{D_INPUTS, D_OUTPUT, Layer, Parts, adapter, layers, settings};
+use crate::{D_INPUTS, D_OUTPUT, Layer, Parts, Turn, adapter, layers, settings};
 
 #[test]
 fn the_value_of_an_adapted_weight_is_the_scaled_rotation_of_its_base() {
@@ -93,10 +93,14 @@ fn adapter_gradients(adapter: &GoftAdapter, loss: Tensor<1>) -> [Option<Vec<f64>
     let blocks = adapter
         .block_parameter()
         .and_then(|p| p.val().grad(&gradients));
+    let skew = adapter
+        .skew_parameter()
+        .and_then(|p| p.val().grad(&gradients));
     let scale = adapter
         .scale_parameter()
         .and_then(|p| p.val().grad(&gradients));
-    let rotation = angles.map(|g| numbers(&g)).or(blocks.map(|g| numbers(&g)));
+    let rotation = angles.or(skew).map(|g| numbers(&g));
+    let rotation = rotation.or(blocks.map(|g| numbers(&g)));
     [rotation, scale.map(|g| numbers(&g))]
 }
 
@@ -117,22 +121,26 @@ fn expected_gradients(layer: &Layer, parts: &Parts, upstream: &[f64]) -> [Vec<f6
             .map(<[f64]>::to_vec)
             .collect()
     };
-    let of_blocks = oracle::block_gradients(
-        &parts.rotation,
-        &columns(&scaled),
-        &columns(&of_rotated),
-        false,
-    );
-    let of_rotation = match &parts.angles {
-        Some((angles, slopes)) => {
-            let of_angles = oracle::angle_gradients(angles, &of_blocks);
-            of_angles
-                .iter()
-                .zip(slopes)
-                .map(|(g, slope)| g * slope)
-                .collect()
+    let of_rotation = match &parts.turn {
+        Turn::Givens(rotation, angles) => {
+            let (v, upstream) = (columns(&scaled), columns(&of_rotated));
+            let of_blocks = oracle::block_gradients(rotation, &v, &upstream, false);
+            match angles {
+                Some((angles, slopes)) => {
+                    let of_angles = oracle::angle_gradients(angles, &of_blocks);
+                    of_angles
+                        .iter()
+                        .zip(slopes)
+                        .map(|(g, slope)| g * slope)
+                        .collect()
+                }
+                None => of_blocks,
+            }
         }
-        None => of_blocks,
+        Turn::Oft(_, form, skew) => {
+            let of_matrix = of_rotated.times(&scaled.transpose());
+            oracle::oft::gradients(layer.d, *form, skew, &of_matrix)
+        }
     };
     let row_dots = |a: &Matrix, b: &Matrix| -> Vec<f64> {
         let rows = a
@@ -142,7 +150,7 @@ fn expected_gradients(layer: &Layer, parts: &Parts, upstream: &[f64]) -> [Vec<f6
         rows.map(|(a, b)| a.iter().zip(b).map(|(a, b)| a * b).sum())
             .collect()
     };
-    let rotation = parts.rotation.matrix();
+    let rotation = parts.turn.matrix();
     let of_scale = match layer.goft.norm_scale {
         NormScale::None => Vec::new(),
         NormScale::Input => row_dots(&rotation.transpose().times(&of_rotated), &weight),

@@ -1,7 +1,7 @@
 //! Settings that do not fit a model: each refusal says what was asked, what was found and what to do.
 
 use burn::module::{Lora, Module};
-use burn_goft::{Error, Goft, GoftModule};
+use burn_goft::{Error, Goft, GoftModule, Oft};
 
 use crate::common;
 use crate::models::{Encoder, Example, GoftMlp, Mixed, Mlp, example};
@@ -149,4 +149,29 @@ fn the_bare_traversal_panics_on_a_pattern_that_is_no_glob() {
         message.starts_with("pattern `{fc1` is not a valid glob"),
         "{message}"
     );
+}
+
+#[test]
+fn an_oft_form_that_does_not_work_is_an_error() {
+    for (form, reason) in [
+        (
+            Oft::exact(0),
+            "a block needs a size of at least 2, such as 32",
+        ),
+        (
+            Oft::exact(1),
+            "a block needs a size of at least 2, such as 32",
+        ),
+        (
+            Oft::neumann(4, 0),
+            "a Neumann series needs at least 1 term, such as 5",
+        ),
+    ] {
+        let error = refusal::<Mlp>(Goft::oft(form));
+        assert!(matches!(error, Error::Oft { asked, .. } if asked == form));
+        assert_eq!(
+            error.to_string(),
+            format!("asked for OFT with {form:?}: {reason}")
+        );
+    }
 }

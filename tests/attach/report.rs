@@ -18,6 +18,12 @@ fn an_adapter_costs_one_angle_or_four_entries_a_pair_and_its_scale() {
             let rotation = match goft.kind {
                 Kind::Strict => d_input - 1,
                 Kind::Quasi => 4 * (d_input - 1),
+                Kind::Oft => {
+                    let size = goft.oft.expect("the row has a form").block_size;
+                    let block = |i: usize| i / size;
+                    let pairs = (0..d_input).flat_map(|i| (0..i).map(move |j| (i, j)));
+                    pairs.filter(|(i, j)| block(*i) == block(*j)).count()
+                }
             };
             let scale = match goft.norm_scale {
                 NormScale::None => 0,

@@ -1,7 +1,7 @@
 //! The settings as a file.
 
 use burn::config::{Config, config_to_json};
-use burn_goft::{AngleForm, Goft, Kind, NormScale};
+use burn_goft::{AngleForm, Goft, Kind, NormScale, Oft};
 
 use crate::models;
 
@@ -45,6 +45,10 @@ fn only_the_kind_is_required() {
     for (json, goft) in [
         (r#"{"kind": "strict"}"#, Goft::strict()),
         (r#"{"kind": "quasi"}"#, Goft::quasi()),
+        (
+            r#"{"kind": "oft", "oft": {"block_size": 4}}"#,
+            Goft::oft(Oft::exact(4)),
+        ),
     ] {
         assert_eq!(serde_json::from_str::<Goft>(json).unwrap(), goft);
     }

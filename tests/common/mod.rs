@@ -158,6 +158,7 @@ pub(crate) fn blocks(kind: Kind, seed: u64, pairs: usize) -> Vec<f64> {
     let noise = match kind {
         Kind::Strict => vec![0.0; 4 * pairs],
         Kind::Quasi => normal(seed + 1, 4 * pairs),
+        Kind::Oft => panic!("OFT has no blocks of pairs"),
     };
     let entries = rotations
         .iter()

@@ -197,17 +197,45 @@ fn contents_that_make_no_adapter_are_refused_whatever_the_checksum() {
         ),
         (
             "no rotation",
-            "exactly one of angles, tanh_angles and blocks",
+            "exactly one of angles, tanh_angles, blocks and skew",
             |c| {
                 c.tensors.remove("one.weight.goft.blocks");
             },
         ),
         (
             "two rotations",
-            "exactly one of angles, tanh_angles and blocks",
+            "exactly one of angles, tanh_angles, blocks and skew",
             |c| {
                 c.tensors
                     .insert("one.weight.goft.angles".into(), floats(&[2]));
+            },
+        ),
+        (
+            "two forms of OFT",
+            "exactly one of angles, tanh_angles, blocks and skew",
+            |c| {
+                c.tensors.remove("one.weight.goft.blocks");
+                c.tensors
+                    .insert("one.weight.goft.skew_b2".into(), floats(&[1]));
+                c.tensors
+                    .insert("one.weight.goft.skew_b3".into(), floats(&[3]));
+            },
+        ),
+        (
+            "a form of OFT that does not work",
+            "knows no adapter parameter `skew_b1`",
+            |c| {
+                c.tensors
+                    .insert("one.weight.goft.skew_b1".into(), floats(&[0]));
+            },
+        ),
+        (
+            "skew parameters of another dimension",
+            "`one.weight.goft.skew_b2` has shape [2], and a weight [3, 3] needs [1]",
+            |c| {
+                c.tensors.remove("one.weight.goft.blocks");
+                c.tensors
+                    .insert("one.weight.goft.skew_b2".into(), floats(&[2]));
             },
         ),
         ("two scales", "at most one scale, for `one.weight`", |c| {
@@ -231,7 +259,7 @@ fn contents_that_make_no_adapter_are_refused_whatever_the_checksum() {
         ),
         (
             "a target without its parameters",
-            "exactly one of angles, tanh_angles and blocks",
+            "exactly one of angles, tanh_angles, blocks and skew",
             |c| {
                 c.tensors.retain(|name, _| !name.starts_with("one."));
             },

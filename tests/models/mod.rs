@@ -19,7 +19,7 @@ use burn::nn::{
 };
 use burn::tensor::activation::tanh;
 use burn::tensor::{DType, Device, Int, Tensor};
-use burn_goft::{AngleForm, Goft, GoftLinear, NormScale};
+use burn_goft::{AngleForm, Goft, GoftLinear, Kind, NormScale, Oft};
 pub(crate) use state::{Held, bits, fill, parameters, rewrite, stir, values};
 
 use crate::common;
@@ -227,7 +227,7 @@ impl Example for Nested {
     }
 }
 
-/// Every kind with every angle form and norm scale that it has.
+/// Every kind with every angle form and norm scale that it has; of OFT, both inverses.
 pub(crate) fn settings() -> Vec<Goft> {
     let kinds = [
         Goft::strict(),
@@ -236,13 +236,17 @@ pub(crate) fn settings() -> Vec<Goft> {
     ];
     let scales = [NormScale::None, NormScale::Input, NormScale::Neuron];
     let row = |goft: &Goft| scales.map(|scale| goft.clone().with_norm_scale(scale));
-    kinds.iter().flat_map(row).collect()
+    let oft = [
+        Goft::oft(Oft::exact(4)),
+        Goft::oft(Oft::neumann(3, 5)).with_norm_scale(NormScale::Neuron),
+    ];
+    kinds.iter().flat_map(row).chain(oft).collect()
 }
 
 /// Short name of a row of [`settings`], for messages.
 pub(crate) fn name(goft: &Goft) -> String {
-    format!(
-        "{:?} {:?} {:?}",
-        goft.kind, goft.angle_form, goft.norm_scale
-    )
+    match goft.kind {
+        Kind::Oft => format!("{:?} {:?}", goft.oft, goft.norm_scale),
+        kind => format!("{kind:?} {:?} {:?}", goft.angle_form, goft.norm_scale),
+    }
 }

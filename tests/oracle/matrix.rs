@@ -75,6 +75,12 @@ impl Matrix {
         product
     }
 
+    pub(crate) fn plus(&self, other: &Self) -> Self {
+        let entries = self.entries.iter().zip(&other.entries);
+        let entries = entries.map(|(a, b)| a + b).collect();
+        Self::new(self.rows, self.columns, entries)
+    }
+
     pub(crate) fn minus(&self, other: &Self) -> Self {
         let entries = self.entries.iter().zip(&other.entries);
         let entries = entries.map(|(a, b)| a - b).collect();

@@ -4,6 +4,7 @@
 
 mod derivative;
 mod matrix;
+pub(crate) mod oft;
 
 pub(crate) use derivative::{
     angle_gradients, block_gradients, central_differences, dense, penalty, penalty_gradients,

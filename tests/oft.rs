@@ -1,0 +1,245 @@
+//! OFT's own laws: the blocks against the dense oracle, orthogonality, reach, and the constraint of COFT. What it shares with the other
+//! methods is in their tables.
+
+mod common;
+mod models;
+#[path = "oracle/mod.rs"]
+mod oracle;
+
+use burn::nn::LinearConfig;
+use burn::tensor::{DType, Tensor};
+use burn_goft::{Error, Goft, GoftAdapter, GoftLinear, GoftModule, Oft};
+use common::{DIMS, Row, assert_close, epsilon, normal, numbers, rows, tensor};
+use models::{GoftMlp, Mlp, example, stir, values};
+use oracle::Matrix;
+
+fn forms() -> [Oft; 4] {
+    [
+        Oft::exact(2),
+        Oft::exact(5),
+        Oft::exact(32),
+        Oft::neumann(8, 5),
+    ]
+}
+
+/// `R [d, d]` as the library makes it, its entries.
+fn found(row: &Row, form: Oft, d: usize, skew: &[f64]) -> Matrix {
+    let skew: Tensor<1> = tensor(skew, [skew.len()], &row.device, row.dtype);
+    let blocks = numbers(&form.blocks(skew, d));
+    let size = form.block_size;
+    let mut matrix = Matrix::new(d, d, vec![0.0; d * d]);
+    for i in 0..d {
+        for j in (0..d).filter(|j| i / size == j / size) {
+            matrix[(i, j)] = blocks[(i / size * size + i % size) * size + j % size];
+        }
+    }
+    matrix
+}
+
+fn precise() -> Vec<Row> {
+    let rows = rows().into_iter();
+    rows.filter(|row| matches!(row.dtype, DType::F32 | DType::F64))
+        .collect()
+}
+
+#[test]
+fn blocks_are_those_of_the_dense_formula() {
+    for row in precise() {
+        for (form, d) in forms().iter().flat_map(|form| DIMS.map(|d| (*form, d))) {
+            if d > 137 {
+                continue;
+            }
+            let skew: Vec<f64> = normal(1, form.parameter_count(d));
+            let skew: Vec<f64> = skew.iter().map(|p| 0.5 * p).collect();
+            // What the device reads is rounded.
+            let rounded: Tensor<1> = tensor(&skew, [skew.len()], &row.device, row.dtype);
+            let expected = oracle::oft::matrix(d, form, &numbers(&rounded));
+            let found = found(&row, form, d, &skew);
+            let what = format!("{row} {form:?} d = {d}");
+            assert_close(
+                what,
+                &found.entries,
+                &expected.entries,
+                64.0 * epsilon(row.dtype),
+            );
+        }
+    }
+}
+
+#[test]
+fn exact_blocks_are_orthogonal_and_a_neumann_series_only_near_the_identity() {
+    for row in precise() {
+        let error = |form: Oft, size: f64| {
+            let skew = normal(2, form.parameter_count(96));
+            let skew: Vec<f64> = skew.iter().map(|p| size * p).collect();
+            let gram = found(&row, form, 96, &skew).gram();
+            gram.minus(&Matrix::identity(96)).max()
+        };
+        for form in [Oft::exact(2), Oft::exact(32)] {
+            for size in [0.0, 1e-3, 0.1, 1.0] {
+                let error = error(form, size);
+                assert!(
+                    error <= 32.0 * epsilon(row.dtype),
+                    "{row} {form:?} {size}: {error}"
+                );
+            }
+        }
+        let form = Oft::neumann(32, 5);
+        // Of the series Q^6 is missing, and the rows of Q sum to less than 0.04.
+        let missing = 4.0 * 0.04f64.powi(6);
+        let near = error(form, 1e-3);
+        assert!(near <= missing + 8.0 * epsilon(row.dtype), "{row} {near}");
+        assert!(error(form, 0.1) > 1e-3, "{row}");
+    }
+}
+
+/// `q = tan(t / 2)`: up to the angle that the documentation names.
+#[test]
+fn the_exact_inverse_holds_for_rotations_by_up_to_177_degrees() {
+    for row in precise() {
+        let form = Oft::exact(32);
+        for degrees in [90f64, 150.0, 177.0] {
+            let mut skew = vec![0.0; form.parameter_count(32)];
+            // Blocks of pairs (0, 1), (2, 3), ..: all axes turn.
+            let mut places = (0..32).flat_map(|i| (i + 1..32).map(move |j| (i, j)));
+            for p in &mut skew {
+                let (i, j) = places.next().unwrap();
+                if i % 2 == 0 && j == i + 1 {
+                    *p = (degrees.to_radians() / 2.0).tan();
+                }
+            }
+            let found = found(&row, form, 32, &skew);
+            let (cos, sin) = (degrees.to_radians().cos(), degrees.to_radians().sin());
+            for i in (0..32).step_by(2) {
+                let block = [(i, i), (i, i + 1), (i + 1, i), (i + 1, i + 1)].map(|at| found[at]);
+                // The tangent itself is rounded, and near 180 degrees tells little of the angle.
+                assert_close(
+                    format!("{row} {degrees} degrees"),
+                    &block,
+                    &[cos, sin, -sin, cos],
+                    16.0 * epsilon(row.dtype),
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn both_sides_rotate_a_language_models_dimension() {
+    for row in rows().iter().filter(|row| row.dtype == DType::F32) {
+        let goft = Goft::oft(Oft::exact(32)).with_init_std(0.1);
+        let linear = LinearConfig::new(4096, 3).init(&row.device);
+        let on_input = GoftLinear::from_linear(linear, &goft).unwrap();
+        let adapter = on_input.adapter().unwrap().clone();
+        let x: Tensor<2> = tensor(&normal(3, 2 * 4096), [2, 4096], &row.device, row.dtype);
+        let turned = numbers(&adapter.rotate_input(x.clone()));
+        let norm = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
+        for (before, after) in numbers(&x).chunks(4096).zip(turned.chunks(4096)) {
+            assert!((norm(after) / norm(before) - 1.0).abs() < 1e-5, "{row}");
+            assert_ne!(before, after);
+        }
+        let merged = on_input.clone().merge().unwrap();
+        let (found, expected) = (on_input.forward(x.clone()), merged.forward(x));
+        assert_close(row, &numbers(&found), &numbers(&expected), 1e-5);
+    }
+}
+
+#[test]
+fn a_neumann_adapter_is_unmerged_by_inverses_and_reports_their_condition() {
+    for row in precise() {
+        let form = Oft::neumann(2, 1);
+        let adapter = |skew: f64| {
+            let goft = Goft::oft(form);
+            let linear = LinearConfig::new(2, 2).init(&row.device);
+            let linear = linear.apply_goft(goft).unwrap();
+            let linear = stir(linear, 5, skew);
+            let adapter = linear.weight.reparameterization::<GoftAdapter>();
+            adapter.unwrap().clone()
+        };
+        let weight: Tensor<2> = tensor(&[1.0, 2.0, 3.0, 4.0], [2, 2], &row.device, row.dtype);
+        let unmerged = adapter(0.4).unmerge(weight.clone()).unwrap();
+        // (1 - q^2) I + 2 Q is a multiple of a rotation: condition 1 by the spectral norm, 2 by Frobenius norms.
+        assert_close(&row, &[unmerged.condition], &[2.0], 1e-5);
+        let broken = adapter(f64::NAN).unmerge(weight);
+        assert!(matches!(broken, Err(Error::NonFinite { .. })), "{row}");
+    }
+}
+
+#[test]
+fn a_constrained_rotation_stays_within_the_radius_and_a_smaller_one_as_it_was() {
+    fn distances(model: &Mlp, form: Oft) -> Vec<f64> {
+        let layers = [(&model.fc1, 7), (&model.fc2, 12)];
+        let blocks = layers.into_iter().flat_map(|(layer, d)| {
+            let adapter = layer.weight.reparameterization::<GoftAdapter>().unwrap();
+            let skew = numbers(&adapter.skew_parameter().unwrap().val().inner());
+            let rotation = oracle::oft::matrix(d, form, &skew);
+            let excess = rotation.minus(&Matrix::identity(d));
+            (0..d).step_by(form.block_size).map(move |start| {
+                let block = start..(start + form.block_size).min(d);
+                let entries = block
+                    .clone()
+                    .flat_map(|i| block.clone().map(move |j| (i, j)));
+                entries.map(|at| excess[at].powi(2)).sum::<f64>().sqrt()
+            })
+        });
+        blocks.collect()
+    }
+    for (name, device) in common::devices() {
+        let form = Oft::exact(4);
+        let goft = Goft::oft(form).with_targets(["fc1.weight", "fc2.weight"]);
+        let model = example::<Mlp>(&device.autodiff()).apply_goft(goft).unwrap();
+        let model = stir(model, 5, 0.3);
+        let before = distances(&model, form);
+        let radius = 0.5 * before.iter().fold(0.0f64, |max, d| max.max(*d));
+        let held = model.clone().constrain_oft(radius);
+        let after = distances(&held, form);
+        assert!(
+            after.iter().all(|d| *d <= radius * (1.0 + 1e-5)),
+            "{name} {after:?}"
+        );
+        // Held back no further than the bound of the skew norm is loose.
+        assert!(after.iter().any(|d| *d >= 0.6 * radius), "{name} {after:?}");
+        assert_eq!(
+            values(&model.clone().constrain_oft(1e3)),
+            values(&model),
+            "{name}"
+        );
+        let trainable = |model: &Mlp| -> Vec<_> {
+            let held = models::parameters(model).into_values();
+            held.map(|held| (held.id, held.trainable)).collect()
+        };
+        assert_eq!(trainable(&held), trainable(&model), "{name}");
+    }
+}
+
+#[test]
+fn an_adapter_file_brings_the_form_with_it_and_refuses_another() {
+    let (_, device) = common::devices().remove(0);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("adapter.safetensors");
+    let adapted = |form: Oft| {
+        let goft = Goft::oft(form).with_targets(["fc1.weight"]);
+        stir(example::<Mlp>(&device).apply_goft(goft).unwrap(), 5, 0.2)
+    };
+    // Seven inputs: in blocks of 6 or 7 one of them is left out, or none.
+    adapted(Oft::neumann(6, 3)).save_goft(&path).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    let text = String::from_utf8_lossy(&bytes);
+    assert!(text.contains("fc1.weight.goft.skew_b6_k3"));
+    let loaded = example::<GoftMlp>(&device).load_goft(&path).unwrap();
+    let adapter = loaded.fc1.adapter().unwrap();
+    assert_eq!(adapter.oft(), Some(Oft::neumann(6, 3)));
+    assert_eq!(
+        values(&loaded),
+        values(&GoftMlp::from(adapted(Oft::neumann(6, 3))))
+    );
+    for other in [Oft::exact(6), Oft::neumann(6, 2), Oft::exact(7)] {
+        let error = adapted(other).load_goft(&path).unwrap_err();
+        assert!(matches!(error, Error::Mismatch { .. }), "{error}");
+        assert!(error.to_string().contains("skew_b6_k3"), "{error}");
+    }
+    let again = stir(adapted(Oft::neumann(6, 3)), 8, 0.3)
+        .load_goft(&path)
+        .unwrap();
+    assert_eq!(values(&again), values(&adapted(Oft::neumann(6, 3))));
+}
