@@ -174,7 +174,7 @@ fn floats(shape: &[usize]) -> Tensor {
 fn contents_that_make_no_adapter_are_refused_whatever_the_checksum() {
     let (bench, contents) = opened();
     type Change = fn(&mut Contents);
-    let cases: [(&str, &str, Change); 12] = [
+    let cases: [(&str, &str, Change); 15] = [
         (
             "blocks of another weight",
             "has shape [3, 2, 2], and a weight [3, 3] needs [2, 2, 2]",
