@@ -132,6 +132,29 @@ pub enum Error {
         condition: f64,
     },
 
+    /// A metric has no value for what it was given.
+    #[error("{metric} has no value here: {reason}")]
+    Undefined {
+        /// The function.
+        metric: &'static str,
+        /// What it needs and what was found.
+        reason: String,
+    },
+
+    /// Two models cannot be compared.
+    #[error(
+        "cannot compare {what}: {before} before, {after} after; compare two states of one model on one batch, and trace both by \
+         the same function"
+    )]
+    Incomparable {
+        /// What differs.
+        what: String,
+        /// As it is in the model before.
+        before: String,
+        /// As it is in the model after.
+        after: String,
+    },
+
     /// The file system refused.
     #[error("{action} `{}`: {source}", .path.display())]
     Io {

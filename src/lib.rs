@@ -68,6 +68,10 @@
 //!   of any tensor. [`rotate_transpose_each`]: several rotations of one tensor. [`rotate_portable`]: the same without a kernel, to
 //!   compare with.
 //! - [`GivensOps`]: the operation as each backend provides it.
+#![cfg_attr(
+    feature = "drift",
+    doc = "- [`Drift`]: how far a model has moved from another one, as a [`DriftReport`]; [`Trace`]: what it compares."
+)]
 //! - [`Error`]: what was asked, what was found, what to do. A wrong shape panics and says the same.
 //!
 //! # The calls, beside PEFT's
@@ -119,6 +123,7 @@
 //! enabled, the portable implementation runs.
 //!
 //! - `autodiff` (default): when enabled, the rotation differentiates on autodiff devices.
+//! - `drift`: when enabled, measures how far a model has moved: `Drift`, `DriftReport` and the metrics in them.
 //! - `flex`: when enabled, runs on burn's CPU backend, the one to recommend for CPUs.
 //! - `ndarray`: when enabled, runs on the CPU backend that burn deprecates.
 //! - `wgpu`, `vulkan`, `metal`, `webgpu`: when enabled, run on wgpu; the last three choose the shader language: SPIR-V, MSL,
@@ -194,6 +199,14 @@ pub use error::Error;
 pub use givens::{AngleForm, Givens, Penalty, QuasiGivens};
 pub use goft::{Goft, Kind, NormScale};
 pub use linear::GoftLinear;
+#[cfg(feature = "drift")]
+pub use metrics::drift::{
+    AngleChange, BehaviourDrift, Drift, DriftReport, EnergyChange, Forgetting, Histogram,
+    IdentityDistance, LayerDrift, NormChange, RotationDrift, RowDrift, SpectrumChange, Spread,
+    Svcca, Trace, WeightDrift, agreement, angle_change, anisotropy, energy_change, forgetting,
+    hyperspherical_energy, identity_distance, kl_divergence, linear_cka, norm_change,
+    procrustes_distance, relative_change, row_drift, spectrum_change, subspace_similarity, svcca,
+};
 pub use metrics::{
     OrthogonalityError, QuasiBounds, orthogonality_error, quasi_bounds, strict_distance_bound,
 };

@@ -126,7 +126,7 @@ pub(crate) fn refuse_adapted(entries: &[Entry]) -> Result<(), Error> {
     Ok(())
 }
 
-fn is_linear_weight(entry: &Entry) -> bool {
+pub(crate) fn is_linear_weight(entry: &Entry) -> bool {
     let name = entry.path.rsplit('.').next().unwrap_or_default();
     entry.container == "Struct:Linear" && name == "weight" && entry.shape.len() == 2
 }

@@ -1,6 +1,8 @@
 //! What moved, and by how much.
 
 mod bounds;
+#[cfg(feature = "drift")]
+pub(crate) mod drift;
 mod orthogonality;
 
 pub(crate) use bounds::Block;

@@ -1,0 +1,75 @@
+//! Linear centred kernel alignment.
+
+use burn::tensor::Tensor;
+
+use super::centred::Centred;
+use super::host::{Host, same_rows};
+use crate::error::Error;
+
+const METRIC: &str = "linear_cka";
+
+/// Linear centred kernel alignment of two representations `[n, d]` and `[n, d']` of the same `n` inputs: whether the same inputs
+/// are alike.
+///
+/// With the rows' mean taken off:
+#[cfg_attr(
+    doc,
+    doc = r#"$$\mathrm{CKA}(X, Y) = \frac{\lVert Y^\top X \rVert_F^2}{\lVert X^\top X \rVert_F \lVert Y^\top Y \rVert_F}
+= \frac{\langle X X^\top, Y Y^\top \rangle_F}{\lVert X X^\top \rVert_F \lVert Y Y^\top \rVert_F} \in [0, 1]$$"#
+)]
+#[cfg_attr(
+    not(doc),
+    doc = "`CKA(X, Y) = || Y^T X ||_F^2 / (|| X^T X ||_F || Y^T Y ||_F)`, in `[0, 1]`"
+)]
+/// 1 if one is a rotation of the other, scaled and shifted. The first form is computed where `n >= d`, so that no `n x n` matrix is
+/// formed; else the second, so that no `d x d` one is.
+///
+/// **Blind to** a rotation of the representation, which is what GOFT learns; [`row_drift`](crate::row_drift) sees that. Directions of
+/// large variance decide: one of them can hide that all others changed. With few rows it is biased upwards; two rows always have 1.
+///
+/// Cost: `O(n d d')` or `O(n^2 (d + d'))`.
+///
+/// Source: Kornblith et al. 2019, [arXiv 1905.00414](https://arxiv.org/abs/1905.00414), Section 3.
+///
+/// # Errors
+///
+/// [`Error::NonFinite`]; [`Error::Undefined`] with fewer than two rows or where all rows are the same.
+///
+/// # Panics
+///
+/// If the numbers of rows differ.
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use burn_goft::linear_cka;
+///
+/// let device = Device::flex();
+/// let before = Tensor::<2>::from_floats([[1.0, 0.0], [0.0, 2.0], [-1.0, 1.0]], &device);
+/// let turned = Tensor::<2>::from_floats([[0.0, 1.0], [-2.0, 0.0], [-1.0, -1.0]], &device); // by 90 degrees
+/// assert!((linear_cka(before, turned)? - 1.0).abs() < 1e-12);
+/// # }
+/// # Ok::<(), burn_goft::Error>(())
+/// ```
+pub fn linear_cka(before: Tensor<2>, after: Tensor<2>) -> Result<f64, Error> {
+    let (before, after) = same_rows(METRIC, before, after)?;
+    measure(&before, &after)
+}
+
+pub(super) fn measure(before: &Host, after: &Host) -> Result<f64, Error> {
+    let x = Centred::of(METRIC, "before", before)?;
+    let y = Centred::of(METRIC, "after", after)?;
+    let (x, y) = (x.matrix(), y.matrix());
+    let (shared, of_x, of_y) = if x.nrows() >= x.ncols().max(y.ncols()) {
+        let cross = (y.transpose() * x).norm_l2();
+        let (of_x, of_y) = (x.transpose() * x, y.transpose() * y);
+        (cross * cross, of_x.norm_l2(), of_y.norm_l2())
+    } else {
+        let (of_x, of_y) = (x * x.transpose(), y * y.transpose());
+        let product = faer::zip!(&of_x, &of_y).map(|faer::unzip!(k, l)| k * l);
+        (product.sum(), of_x.norm_l2(), of_y.norm_l2())
+    };
+    Ok((shared / (of_x * of_y)).clamp(0.0, 1.0))
+}

@@ -1,0 +1,90 @@
+//! Subspaces of the leading singular directions.
+
+use burn::tensor::Tensor;
+use faer::Mat;
+
+use super::host::{Host, alike, thin_svd, undefined};
+use crate::error::Error;
+
+const METRIC: &str = "subspace_similarity";
+
+/// How much of the space that a weight reads most is still read most: the overlap of the top `k` left singular directions.
+///
+/// With `U_k [d_input, k]`, the singular vectors of the `k` largest singular values on the input side of `W [d_input, d_output]`:
+#[cfg_attr(
+    doc,
+    doc = r#"$$\phi = \frac{\lVert U_k^\top U'_k \rVert_F^2}{k} \in [0, 1]$$"#
+)]
+#[cfg_attr(not(doc), doc = "`phi = || U_k^T U'_k ||_F^2 / k`")]
+/// The mean squared cosine of the angles between the two subspaces: 1 for the same one, 0 for orthogonal ones. Two random ones
+/// have `k / d_input`.
+///
+/// **Blind to** singular values, to what happens inside the subspace, and to the output side. Where `sigma_k` and `sigma_{k+1}` are
+/// nearly equal, as in a random weight, the subspace itself is an accident of rounding and moves far with little cause.
+///
+/// Cost: `O(d_input d_output min(d_input, d_output))`.
+///
+/// Source: Hu et al. 2022 (LoRA), [arXiv 2106.09685](https://arxiv.org/abs/2106.09685), Eq. 4 with i = j = k.
+///
+/// # Errors
+///
+/// [`Error::NonFinite`]; [`Error::Undefined`] if either weight has fewer than `k` singular values that are not zero (to rounding).
+///
+/// # Panics
+///
+/// If the shapes differ, or `k` is not in `1..=min(d_input, d_output)`.
+///
+/// # Example
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use burn_goft::subspace_similarity;
+///
+/// let device = Device::flex();
+/// let before = Tensor::<2>::from_floats([[5.0, 0.0], [0.0, 1.0], [0.0, 0.0]], &device);
+/// let after = Tensor::<2>::from_floats([[0.0, 0.0], [0.0, 1.0], [5.0, 0.0]], &device); // axis 0 now read as axis 2
+/// assert!(subspace_similarity(before.clone(), after.clone(), 1)?.abs() < 1e-12);
+/// assert!((subspace_similarity(before, after, 2)? - 0.5).abs() < 1e-12);
+/// # }
+/// # Ok::<(), burn_goft::Error>(())
+/// ```
+pub fn subspace_similarity(before: Tensor<2>, after: Tensor<2>, k: usize) -> Result<f64, Error> {
+    let (before, after) = alike(METRIC, before, after)?;
+    let most = before.rows.min(before.columns);
+    assert!(
+        (1..=most).contains(&k),
+        "{METRIC}: asked for {k} directions of a weight {:?}; pass 1 to {most}",
+        before.shape()
+    );
+    measure(&before.transposed(), &after.transposed(), k)
+}
+
+/// Of neurons as rows.
+pub(super) fn measure(before: &Host, after: &Host, k: usize) -> Result<f64, Error> {
+    if k == 0 {
+        return undefined(METRIC, "asked for no direction");
+    }
+    let (before, after) = (leading("before", before, k)?, leading("after", after, k)?);
+    let overlap = before.transpose() * &after;
+    Ok((overlap.norm_l2().powi(2) / k as f64).min(1.0))
+}
+
+/// The `k` leading singular directions of the neurons' space, as columns.
+fn leading(side: &str, neurons: &Host, k: usize) -> Result<Mat<f64>, Error> {
+    let (_, scaled) = neurons.scaled();
+    let svd = thin_svd(METRIC, scaled.matrix())?;
+    let values = svd.S().column_vector();
+    let rounding = f64::EPSILON * neurons.rows.max(neurons.columns) as f64;
+    if values[k - 1] <= rounding * values[0] {
+        let rank = values
+            .iter()
+            .filter(|value| **value > rounding * values[0])
+            .count();
+        return undefined(
+            METRIC,
+            format!("asked for {k} directions, and the weight {side} has rank {rank}"),
+        );
+    }
+    Ok(svd.V().subcols(0, k).to_owned())
+}

@@ -1,0 +1,170 @@
+//! The report as text, as a figure and as JSON.
+
+use burn_goft::{Drift, DriftReport, Error, Goft, Trace};
+use serde_json::Value;
+
+use crate::compare::{adapted, base, compare};
+
+fn report() -> DriftReport {
+    let report = compare(&Drift::new(), &base(), &adapted(Goft::quasi()));
+    report
+        .with_forgetting("accuracy on old digits, %", 96.5, 58.0)
+        .unwrap()
+}
+
+/// The cells of the first line that starts with `name`.
+fn line(table: &str, name: &str) -> Vec<String> {
+    let line = table.lines().find(|line| line.starts_with(name));
+    let line = line.unwrap_or_else(|| panic!("no line `{name}` in\n{table}"));
+    line.split_whitespace().map(String::from).collect()
+}
+
+#[test]
+fn the_table_holds_the_numbers() {
+    let report = report();
+    let table = report.to_string();
+    let four = |value: f64| format!("{value:.4}");
+
+    let layer = &report.layers[1];
+    let cells = line(&table, "fc2 ");
+    assert_eq!(cells[1], four(layer.rows.unwrap().cosine.mean), "{table}");
+    assert_eq!(cells[2], four(layer.rows.unwrap().cosine.min));
+    assert_eq!(cells[6], four(layer.cka.unwrap()));
+    assert_eq!(cells[8], four(layer.procrustes.unwrap()));
+
+    let weight = &report.weights[0];
+    let cells = line(&table, "fc1.weight");
+    assert_eq!(cells[1], four(weight.relative_change.unwrap()));
+    assert_eq!(cells[3], four(weight.angles.as_ref().unwrap().max));
+    assert_eq!(cells[8], four(weight.subspace.unwrap()));
+
+    let rotations = table.split("rotation").nth(1).unwrap();
+    let cells = line(rotations, "fc1.weight");
+    assert_eq!(cells[1], four(weight.rotation.unwrap().spectral));
+
+    let answers = line(&table, "answers");
+    assert!(
+        answers.contains(&four(report.behaviour.as_ref().unwrap().kl.unwrap().mean)),
+        "{table}"
+    );
+    assert!(
+        table.contains("forgotten: accuracy on old digits, % 38.5 (from 96.5 to 58)"),
+        "{table}"
+    );
+}
+
+#[test]
+fn what_is_missing_is_a_dash_and_a_note() {
+    let settings = Drift::new().with_neurons(1);
+    let table = compare(&settings, &base(), &adapted(Goft::quasi())).to_string();
+    assert_eq!(line(&table, "fc1.weight")[2], "-", "{table}");
+    assert!(
+        table.contains("note: `fc1.weight`: angle_change has no value here"),
+        "{table}"
+    );
+    assert!(!table.contains("NaN"));
+}
+
+/// Up to the last digit, which serde_json may lose in reading.
+fn assert_same(found: &Value, expected: &Value) {
+    match (found, expected) {
+        (Value::Object(a), Value::Object(b)) => {
+            assert!(a.keys().eq(b.keys()), "{a:?} {b:?}");
+            a.values()
+                .zip(b.values())
+                .for_each(|(a, b)| assert_same(a, b));
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            assert_eq!(a.len(), b.len());
+            a.iter().zip(b).for_each(|(a, b)| assert_same(a, b));
+        }
+        (Value::Number(a), Value::Number(b)) => {
+            let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
+            assert!((a - b).abs() <= 2.0 * f64::EPSILON * b.abs(), "{a} {b}");
+        }
+        (a, b) => assert_eq!(a, b),
+    }
+}
+
+#[test]
+fn json_gives_the_report_back() {
+    let report = report();
+    let text = serde_json::to_string(&report).unwrap();
+    let back: DriftReport = serde_json::from_str(&text).unwrap();
+    let tree = |report: &DriftReport| serde_json::to_value(report).unwrap();
+    assert_same(&tree(&back), &tree(&report));
+    assert_eq!(back.settings, report.settings);
+    assert_eq!(back.layers[0].name, "fc1");
+    // Settings from a file may leave some out, and may not misspell one.
+    let settings: Drift = serde_json::from_str(r#"{"rows": 9}"#).unwrap();
+    assert_eq!(settings, Drift::new().with_rows(9));
+    assert!(serde_json::from_str::<Drift>(r#"{"row": 9}"#).is_err());
+}
+
+#[test]
+fn a_metric_that_is_no_number_is_refused() {
+    let refused = report().with_forgetting("accuracy", 1.0, f64::NAN);
+    assert!(matches!(refused, Err(Error::NonFinite { path, .. }) if path == "accuracy"));
+}
+
+#[test]
+fn the_figure_has_a_cell_for_each_layer_and_weight() {
+    let report = report();
+    let svg = report.svg();
+    assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
+    for name in [
+        "fc1",
+        "fc2",
+        "fc1.weight",
+        "head.weight",
+        "1 - CKA",
+        "angle (rad)",
+    ] {
+        assert!(svg.contains(&format!("\n{name}\n")), "{name} in {svg}");
+    }
+    // Six metrics of two layers and three weights, and the background.
+    assert_eq!(svg.matches("<rect").count(), 6 * 5 + 1);
+    let moved = format!("{:.4}", 1.0 - report.layers[0].rows.unwrap().cosine.mean);
+    assert!(svg.contains(&format!("\n{moved}\n")), "{moved}");
+}
+
+/// Where nothing moved all cells are pale; what is missing is grey.
+#[test]
+fn shades_are_distances() {
+    let still = compare(&Drift::new().with_neurons(1), &base(), &base());
+    let svg = still.svg();
+    let rects = |svg: &str, fill: &str| svg.matches(&format!("fill=\"{fill}\"")).count();
+    let grey = "#E1E1E1";
+    // With one neuron: no angle and no energy, of three weights.
+    assert_eq!(
+        svg.lines()
+            .filter(|l| l.starts_with("<rect") && l.contains(grey))
+            .count(),
+        6
+    );
+    assert!(rects(&report().svg(), "#FFFFFF") < rects(&svg, "#FFFFFF"));
+}
+
+#[test]
+fn names_are_escaped_in_the_figure() {
+    let model = base();
+    let x = || crate::tensor_of(&crate::random(1, 6, 2));
+    let traced = || Trace::new().with_layer("a < b & c", x());
+    let report = Drift::new()
+        .compare(&model, traced(), &model, traced())
+        .unwrap();
+    let svg = report.svg();
+    assert!(svg.contains("a &lt; b &amp; c"), "{svg}");
+}
+
+#[test]
+fn an_empty_report_prints_and_draws() {
+    #[derive(burn::module::Module, Debug)]
+    struct Empty {}
+    let report = Drift::new()
+        .compare(&Empty {}, Trace::new(), &Empty {}, Trace::new())
+        .unwrap();
+    assert!(report.layers.is_empty() && report.weights.is_empty());
+    assert!(report.to_string().contains("at most 256 rows"));
+    assert!(report.svg().starts_with("<svg"));
+}
