@@ -4,6 +4,7 @@ use burn_goft::{Drift, DriftReport, Error, Goft, Trace};
 use serde_json::Value;
 
 use crate::compare::{adapted, base, compare};
+use crate::models::Mlp;
 
 fn report() -> DriftReport {
     let report = compare(&Drift::new(), &base(), &adapted(Goft::quasi()));
@@ -51,6 +52,22 @@ fn the_table_holds_the_numbers() {
         table.contains("forgotten: accuracy on old digits, % 38.5 (from 96.5 to 58)"),
         "{table}"
     );
+}
+
+/// What did not move at all can be told from what moved by rounding.
+#[test]
+fn zero_and_nearly_zero_look_different() {
+    let cells = |after: &Mlp| {
+        let table = compare(&Drift::new(), &base(), after).to_string();
+        line(&table, "fc1.weight")[1..4].to_vec()
+    };
+    assert_eq!(cells(&base()), ["0", "0", "0"]);
+    let [change, mean, most] = cells(&adapted(Goft::strict())).try_into().unwrap();
+    assert!(
+        change.starts_with("0.") || change.starts_with("1."),
+        "{change}"
+    );
+    assert!(mean.contains("e-") && most.contains("e-"), "{mean} {most}");
 }
 
 #[test]
@@ -165,6 +182,6 @@ fn an_empty_report_prints_and_draws() {
         .compare(&Empty {}, Trace::new(), &Empty {}, Trace::new())
         .unwrap();
     assert!(report.layers.is_empty() && report.weights.is_empty());
-    assert!(report.to_string().contains("at most 256 rows"));
+    assert!(report.to_string().contains("at most 128 rows"));
     assert!(report.svg().starts_with("<svg"));
 }

@@ -76,7 +76,7 @@ fn answer(logits: &[f64]) -> usize {
 ///
 /// **Blind to** what was learnt anew: measure that on data of the new task.
 ///
-/// Source: Chaudhry et al. 2018, [arXiv 1801.10112](https://arxiv.org/abs/1801.10112), Section 3, for one change of task.
+/// Source: Chaudhry et al. 2018, [arXiv 1801.10112](https://arxiv.org/abs/1801.10112), for one change of task.
 ///
 /// ```
 /// use burn_goft::forgetting;

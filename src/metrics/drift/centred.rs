@@ -1,12 +1,16 @@
 //! What CKA, SVCCA and Procrustes distance have in common: they compare representations up to their mean and their size.
 
-use faer::MatRef;
+use burn::tensor::Tensor;
+use faer::Mat;
 
-use super::host::{Host, undefined};
+use super::host::{Host, same_rows, undefined};
 use crate::error::Error;
 
-/// Representations with mean 0 and Frobenius norm 1.
-pub(super) struct Centred(Host);
+/// Representations with mean 0 and Frobenius norm 1, and with at most as many columns as rows: where there are more, a rotation makes
+/// all others zero, and to a rotation these metrics are blind.
+pub(super) struct Centred {
+    pub(super) matrix: Mat<f64>,
+}
 
 impl Centred {
     pub(super) fn of(
@@ -23,15 +27,29 @@ impl Centred {
         }
         // Scaled before, too, so that no difference overflows.
         let (size, scaled) = centre(&representations.scaled().1).scaled();
-        match size == 0.0 {
-            true => undefined(metric, format!("all {rows} rows {side} are the same")),
-            false => Ok(Self(scaled)),
+        if size == 0.0 {
+            return undefined(metric, format!("all {rows} rows {side} are the same"));
         }
+        let matrix = scaled.matrix();
+        let matrix = match rows < matrix.ncols() {
+            true => matrix.transpose().qr().thin_R().transpose().to_owned(),
+            false => matrix.to_owned(),
+        };
+        Ok(Self { matrix })
     }
+}
 
-    pub(super) fn matrix(&self) -> MatRef<'_, f64> {
-        self.0.matrix()
-    }
+/// Before and after, for the metric of this name.
+pub(super) fn centred_pair(
+    metric: &'static str,
+    before: Tensor<2>,
+    after: Tensor<2>,
+) -> Result<(Centred, Centred), Error> {
+    let (before, after) = same_rows(metric, before, after)?;
+    Ok((
+        Centred::of(metric, "before", &before)?,
+        Centred::of(metric, "after", &after)?,
+    ))
 }
 
 /// Rows minus their mean. The first row is taken off before: rows that are all the same become zero exactly.

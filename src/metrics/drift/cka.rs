@@ -2,8 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::centred::Centred;
-use super::host::{Host, same_rows};
+use super::centred::{Centred, centred_pair};
 use crate::error::Error;
 
 const METRIC: &str = "linear_cka";
@@ -21,13 +20,13 @@ const METRIC: &str = "linear_cka";
     not(doc),
     doc = "`CKA(X, Y) = || Y^T X ||_F^2 / (|| X^T X ||_F || Y^T Y ||_F)`, in `[0, 1]`"
 )]
-/// 1 if one is a rotation of the other, scaled and shifted. The first form is computed where `n >= d`, so that no `n x n` matrix is
-/// formed; else the second, so that no `d x d` one is.
+/// 1 if one is a rotation of the other, scaled and shifted. No `n x n` matrix is formed where `n >= d`, and no `d x d` one where `n < d`:
+/// there `X` is replaced by the `n x n` factor `L` of its LQ decomposition, which has the same `X X^T`.
 ///
 /// **Blind to** a rotation of the representation, which is what GOFT learns; [`row_drift`](crate::row_drift) sees that. Directions of
 /// large variance decide: one of them can hide that all others changed. With few rows it is biased upwards; two rows always have 1.
 ///
-/// Cost: `O(n d d')` or `O(n^2 (d + d'))`.
+/// Cost: `O(n d d')`, and `O(n^2 (d + d'))` where `n < d`.
 ///
 /// Source: Kornblith et al. 2019, [arXiv 1905.00414](https://arxiv.org/abs/1905.00414), Section 3.
 ///
@@ -54,22 +53,14 @@ const METRIC: &str = "linear_cka";
 /// # Ok::<(), burn_goft::Error>(())
 /// ```
 pub fn linear_cka(before: Tensor<2>, after: Tensor<2>) -> Result<f64, Error> {
-    let (before, after) = same_rows(METRIC, before, after)?;
-    measure(&before, &after)
+    let (before, after) = centred_pair(METRIC, before, after)?;
+    Ok(measure(&before, &after))
 }
 
-pub(super) fn measure(before: &Host, after: &Host) -> Result<f64, Error> {
-    let x = Centred::of(METRIC, "before", before)?;
-    let y = Centred::of(METRIC, "after", after)?;
-    let (x, y) = (x.matrix(), y.matrix());
-    let (shared, of_x, of_y) = if x.nrows() >= x.ncols().max(y.ncols()) {
-        let cross = (y.transpose() * x).norm_l2();
-        let (of_x, of_y) = (x.transpose() * x, y.transpose() * y);
-        (cross * cross, of_x.norm_l2(), of_y.norm_l2())
-    } else {
-        let (of_x, of_y) = (x * x.transpose(), y * y.transpose());
-        let product = faer::zip!(&of_x, &of_y).map(|faer::unzip!(k, l)| k * l);
-        (product.sum(), of_x.norm_l2(), of_y.norm_l2())
-    };
-    Ok((shared / (of_x * of_y)).clamp(0.0, 1.0))
+pub(super) fn measure(x: &Centred, y: &Centred) -> f64 {
+    let (x, y) = (&x.matrix, &y.matrix);
+    let cross = (y.transpose() * x).norm_l2();
+    let of_x = (x.transpose() * x).norm_l2();
+    let of_y = (y.transpose() * y).norm_l2();
+    (cross * cross / (of_x * of_y)).clamp(0.0, 1.0)
 }

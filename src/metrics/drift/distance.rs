@@ -52,11 +52,20 @@ pub struct IdentityDistance {
 /// # Ok::<(), burn_goft::Error>(())
 /// ```
 pub fn identity_distance(blocks: Tensor<3>) -> Result<IdentityDistance, Error> {
+    of_excess(&excess(blocks)?)
+}
+
+/// `R - I`.
+pub(super) fn excess(blocks: Tensor<3>) -> Result<Host, Error> {
     let blocks = blocks.detach();
     let dim = blocks.dims()[0] + 1;
     let identity = Tensor::<2>::eye(dim, &blocks.device()).cast(blocks.dtype());
     let excess = rotate(identity.clone(), blocks, 0) - identity;
-    let (frobenius, scaled) = Host::finite("R - I", excess)?.scaled();
+    Host::finite("R - I", excess)
+}
+
+pub(super) fn of_excess(excess: &Host) -> Result<IdentityDistance, Error> {
+    let (frobenius, scaled) = excess.scaled();
     let matrix = scaled.matrix();
     let squares = (matrix.transpose() * matrix).self_adjoint_eigenvalues(Side::Lower);
     let squares = squares.or_else(|_| no_convergence("identity_distance"))?;

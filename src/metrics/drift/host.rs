@@ -45,9 +45,14 @@ impl Host {
             DType::QFloat(_) => tensor.dequantize(),
             _ => tensor,
         };
-        let values = tensor.into_data().convert::<f64>().try_into_vec();
+        let data = tensor.into_data();
+        let values = match data.as_slice::<f32>() {
+            // The usual case, and several times as fast as the general one.
+            Ok(values) => values.iter().map(|v| f64::from(*v)).collect(),
+            Err(_) => data.iter().collect(),
+        };
         Self {
-            values: values.expect("just converted"),
+            values,
             rows,
             columns,
         }
@@ -193,7 +198,7 @@ pub(super) fn undefined<T>(metric: &'static str, reason: impl Into<String>) -> R
 
 /// Euclidean norm, also where a square overflows or vanishes.
 pub(super) fn norm(vector: &[f64]) -> f64 {
-    let squares = vector.iter().map(|v| v * v).sum::<f64>();
+    let squares = sum_of_squares(vector);
     if PLAIN.contains(&squares) {
         return squares.sqrt();
     }
@@ -203,6 +208,20 @@ pub(super) fn norm(vector: &[f64]) -> f64 {
     }
     let squares = vector.iter().map(|v| (v / largest).powi(2));
     largest * squares.sum::<f64>().sqrt()
+}
+
+/// In eight lanes, which a processor adds at once; in the same order in every run.
+fn sum_of_squares(vector: &[f64]) -> f64 {
+    let (chunks, rest) = vector.as_chunks::<8>();
+    let mut lanes = [0.0; 8];
+    for chunk in chunks {
+        lanes
+            .iter_mut()
+            .zip(chunk)
+            .for_each(|(sum, v)| *sum += v * v);
+    }
+    let rest: f64 = rest.iter().map(|v| v * v).sum();
+    lanes.iter().sum::<f64>() + rest
 }
 
 /// `|u - v|`.

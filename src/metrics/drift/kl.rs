@@ -27,7 +27,7 @@ const METRIC: &str = "kl_divergence";
 /// hardly counts, even if it is the answer after; the other order, `kl_divergence(after, before)`, sees that. It says that answers
 /// changed, not whether they got worse.
 ///
-/// Source: Kullback and Leibler 1951; the penalty of Ouyang et al. 2022, [arXiv 2203.02155](https://arxiv.org/abs/2203.02155).
+/// Source: Kullback and Leibler 1951, *On Information and Sufficiency*.
 ///
 /// # Errors
 ///

@@ -1,10 +1,9 @@
 //! What is left of a difference after the best rotation.
 
 use burn::tensor::Tensor;
-use faer::{Mat, MatRef};
 
-use super::centred::Centred;
-use super::host::{Host, same_rows, singular_values};
+use super::centred::{Centred, centred_pair};
+use super::host::singular_values;
 use crate::error::Error;
 
 const METRIC: &str = "procrustes_distance";
@@ -55,22 +54,12 @@ const METRIC: &str = "procrustes_distance";
 /// # Ok::<(), burn_goft::Error>(())
 /// ```
 pub fn procrustes_distance(before: Tensor<2>, after: Tensor<2>) -> Result<f64, Error> {
-    let (before, after) = same_rows(METRIC, before, after)?;
+    let (before, after) = centred_pair(METRIC, before, after)?;
     measure(&before, &after)
 }
 
-pub(super) fn measure(before: &Host, after: &Host) -> Result<f64, Error> {
-    let x = Centred::of(METRIC, "before", before)?;
-    let y = Centred::of(METRIC, "after", after)?;
-    let cross = small(x.matrix()).transpose() * small(y.matrix());
+pub(super) fn measure(x: &Centred, y: &Centred) -> Result<f64, Error> {
+    let cross = x.matrix.transpose() * &y.matrix;
     let nuclear: f64 = singular_values(METRIC, cross.as_ref())?.iter().sum();
     Ok((2.0 - 2.0 * nuclear).max(0.0))
-}
-
-/// The representation, with fewer columns if that is possible by a rotation.
-fn small(x: MatRef<'_, f64>) -> Mat<f64> {
-    match x.nrows() < x.ncols() {
-        true => x.transpose().qr().thin_R().transpose().to_owned(),
-        false => x.to_owned(),
-    }
 }

@@ -4,8 +4,8 @@ use burn::tensor::Tensor;
 use faer::Mat;
 use serde::{Deserialize, Serialize};
 
-use super::centred::Centred;
-use super::host::{Host, same_rows, singular_values, thin_svd};
+use super::centred::{Centred, centred_pair};
+use super::host::{singular_values, thin_svd};
 use crate::error::Error;
 
 const METRIC: &str = "svcca";
@@ -73,26 +73,26 @@ pub struct Svcca {
 /// # Ok::<(), burn_goft::Error>(())
 /// ```
 pub fn svcca(before: Tensor<2>, after: Tensor<2>) -> Result<Svcca, Error> {
-    let (before, after) = same_rows(METRIC, before, after)?;
+    let (before, after) = centred_pair(METRIC, before, after)?;
     measure(&before, &after)
 }
 
-pub(super) fn measure(before: &Host, after: &Host) -> Result<Svcca, Error> {
-    let x = leading(&Centred::of(METRIC, "before", before)?)?;
-    let y = leading(&Centred::of(METRIC, "after", after)?)?;
+pub(super) fn measure(x: &Centred, y: &Centred) -> Result<Svcca, Error> {
+    let rows = x.matrix.nrows();
+    let (x, y) = (leading(x)?, leading(y)?);
     let kept = [x.ncols(), y.ncols()];
     let correlations = singular_values(METRIC, (x.transpose() * &y).as_ref())?;
     let sum: f64 = correlations.iter().map(|c| c.min(1.0)).sum();
     Ok(Svcca {
         mean: sum / correlations.len() as f64,
         kept,
-        forced: (kept[0] + kept[1]).saturating_sub(before.rows - 1),
+        forced: (kept[0] + kept[1]).saturating_sub(rows - 1),
     })
 }
 
 /// The left singular vectors that hold 99 % of the variance, as columns.
 fn leading(representation: &Centred) -> Result<Mat<f64>, Error> {
-    let svd = thin_svd(METRIC, representation.matrix())?;
+    let svd = thin_svd(METRIC, representation.matrix.as_ref())?;
     let variances: Vec<f64> = svd.S().column_vector().iter().map(|s| s * s).collect();
     let wanted = VARIANCE * variances.iter().sum::<f64>();
     let mut held = 0.0;

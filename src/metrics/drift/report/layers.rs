@@ -3,12 +3,16 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use super::super::centred::Centred;
 use super::super::host::Host;
 use super::super::rows::RowDrift;
 use super::super::svcca::Svcca;
 use super::super::{anisotropy, cka, procrustes, rows, svcca};
-use super::{Drift, keep};
+use super::{Drift, Pair, in_parallel, keep};
 use crate::error::Error;
+
+/// What the sample of rows is for.
+const COMPARED: &str = "CKA, SVCCA and Procrustes distance";
 
 /// How far one representation moved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,19 +56,14 @@ pub(super) fn compare(
         });
     }
     let pairs = before.into_iter().zip(after);
-    Ok(pairs
-        .map(|((name, b), (_, a))| layer(drift, name, b, a, notes))
-        .collect())
+    let pairs = pairs.map(|((name, before), (_, after))| (name, before, after));
+    let read = |(name, before, after)| (name, Pair::read(before, after));
+    let measure = |(name, pair), notes: &mut _| measure(drift, name, pair, notes);
+    Ok(in_parallel(pairs.collect(), notes, read, measure))
 }
 
-fn layer(
-    drift: &Drift,
-    name: String,
-    before: Tensor<2>,
-    after: Tensor<2>,
-    notes: &mut Vec<String>,
-) -> LayerDrift {
-    let [total_rows, _] = before.dims();
+fn measure(drift: &Drift, name: String, pair: Pair, notes: &mut Vec<String>) -> LayerDrift {
+    let [total_rows, _] = pair.shape;
     let sample = drift.sample(total_rows, drift.rows);
     let mut layer = LayerDrift {
         name,
@@ -77,28 +76,25 @@ fn layer(
         anisotropy_before: None,
         anisotropy_after: None,
     };
-    let read = || {
-        Ok((
-            Host::finite("before", before)?,
-            Host::finite("after", after)?,
-        ))
-    };
     let name = &layer.name;
-    let Some((before, after)) = keep(name, read(), notes) else {
+    let Some((before, after)) = keep(name, pair.values, notes) else {
         return layer;
     };
     layer.rows = keep(name, rows::measure(&before, &after), notes);
     layer.anisotropy_before = keep(name, anisotropy::measure(&before), notes);
     layer.anisotropy_after = keep(name, anisotropy::measure(&after), notes);
-    let (before, after) = (before.pick_rows(&sample), after.pick_rows(&sample));
-    layer.cka = keep(name, cka::measure(&before, &after), notes);
+
+    let centred = |side, rows: &Host| Centred::of(COMPARED, side, &rows.pick_rows(&sample));
+    let before = keep(name, centred("before", &before), notes);
+    let after = keep(name, centred("after", &after), notes);
+    let Some((before, after)) = before.zip(after) else {
+        return layer;
+    };
+    layer.cka = Some(cka::measure(&before, &after));
     layer.svcca = keep(name, svcca::measure(&before, &after), notes);
     layer.procrustes = keep(name, procrustes::measure(&before, &after), notes);
-    if let Some(forced) = layer
-        .svcca
-        .map(|svcca| svcca.forced)
-        .filter(|forced| *forced > 0)
-    {
+    let forced = layer.svcca.map_or(0, |svcca| svcca.forced);
+    if forced > 0 {
         notes.push(format!(
             "`{name}`: {forced} correlations of SVCCA are 1 because {} rows are too few; raise `rows`",
             layer.sampled_rows

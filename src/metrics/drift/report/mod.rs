@@ -7,7 +7,9 @@ mod table;
 mod trace;
 mod weights;
 
+use burn::tensor::Tensor;
 pub use layers::LayerDrift;
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use serde::{Deserialize, Serialize};
 pub use settings::Drift;
 pub use trace::Trace;
@@ -112,6 +114,47 @@ fn keep<T>(of: &str, measured: Result<T, Error>, notes: &mut Vec<String>) -> Opt
             None
         }
     }
+}
+
+/// A matrix before and after, on the host, or why it cannot be measured.
+struct Pair {
+    shape: [usize; 2],
+    values: Result<(Host, Host), Error>,
+}
+
+impl Pair {
+    fn read(before: Tensor<2>, after: Tensor<2>) -> Self {
+        let shape = before.dims();
+        let before = Host::finite("before", before);
+        let values = before.and_then(|before| Ok((before, Host::finite("after", after)?)));
+        Self { shape, values }
+    }
+}
+
+/// Items that are in f64 on the host at a time.
+const TOGETHER: usize = 8;
+
+/// Measures all items, several at once, and collects what they note. Reading stays on this thread, in the order of the items.
+fn in_parallel<I, R: Send, T: Send>(
+    items: Vec<I>,
+    notes: &mut Vec<String>,
+    read: impl Fn(I) -> R,
+    measure: impl Fn(R, &mut Vec<String>) -> T + Sync,
+) -> Vec<T> {
+    let mut measured = Vec::with_capacity(items.len());
+    let mut items = items.into_iter().peekable();
+    while items.peek().is_some() {
+        let together: Vec<R> = items.by_ref().take(TOGETHER).map(&read).collect();
+        let together = together.into_par_iter().map(|item| {
+            let mut notes = Vec::new();
+            (measure(item, &mut notes), notes)
+        });
+        for (item, noted) in together.collect::<Vec<_>>() {
+            measured.push(item);
+            notes.extend(noted);
+        }
+    }
+    measured
 }
 
 fn behaviour(

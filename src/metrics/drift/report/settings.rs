@@ -38,7 +38,7 @@ use crate::error::Error;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Drift {
-    /// Rows of a representation that CKA, SVCCA and Procrustes see at most, 256 by default.
+    /// Rows of a representation that CKA, SVCCA and Procrustes see at most, 128 by default.
     pub rows: usize,
     /// Neurons of a weight whose angles, energy, spectrum and subspace are measured at most, 64 by default. With fewer than all,
     /// spectrum and subspace are those of the weight's sampled columns, and the largest angle is that of the sampled pairs.
@@ -52,7 +52,7 @@ pub struct Drift {
 impl Default for Drift {
     fn default() -> Self {
         Self {
-            rows: 256,
+            rows: 128,
             neurons: 64,
             directions: 8,
             seed: 0,

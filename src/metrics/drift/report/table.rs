@@ -127,11 +127,12 @@ fn rotation_cells(weight: &WeightDrift) -> [String; 5] {
     ]
 }
 
-/// Four digits behind the point, or the magnitude of what would vanish there.
+/// Four digits behind the point, or the magnitude of what would vanish there; a bare 0 is nothing at all.
 pub(super) fn number(value: Option<f64>) -> String {
     match value {
         None => "-".into(),
-        Some(value) if value != 0.0 && value.abs() < 1e-3 => format!("{value:.0e}"),
+        Some(0.0) => "0".into(),
+        Some(value) if value.abs() < 1e-3 => format!("{value:.0e}"),
         Some(value) => format!("{value:.4}"),
     }
 }

@@ -12,7 +12,7 @@ use super::super::host::Host;
 use super::super::norms::NormChange;
 use super::super::spectrum::SpectrumChange;
 use super::super::{angles, distance, energy, norms, spectrum, subspace};
-use super::{Drift, keep};
+use super::{Drift, Pair, in_parallel, keep};
 use crate::adapter::GoftAdapter;
 use crate::error::Error;
 use crate::metrics::{orthogonality_error, quasi_bounds};
@@ -77,19 +77,27 @@ pub(super) fn compare<B: Module, A: Module>(
             continue;
         }
         let shape = before.values.dims();
-        let values = match after {
-            Some(after) if after.values.dims() == shape => [before.values, after.values],
+        match after {
+            Some(after) if after.values.dims() == shape => {
+                weights.push((path, before.values, after.values));
+            }
             after => return Err(differ(&path, Some(before), after)),
-        };
-        let mut weight = measure(drift, path, values, notes);
-        let rotation = rotations.get(&weight.path).map(rotation);
+        }
+    }
+    if let Some((path, extra)) = new.into_iter().find(|(_, matrix)| matrix.wanted) {
+        return Err(differ(&path, None, Some(extra)));
+    }
+    let read = |(path, before, after)| {
+        let rotation = rotations.get(&path).map(Rotation::read);
+        (path, Pair::read(before, after), rotation)
+    };
+    let measure = |(path, pair, rotation): (_, _, Option<_>), notes: &mut Vec<String>| {
+        let mut weight = measure(drift, path, pair, notes);
+        let rotation = rotation.map(|read: Result<Rotation, _>| read?.measure());
         weight.rotation = rotation.and_then(|rotation| keep(&weight.path, rotation, notes));
-        weights.push(weight);
-    }
-    match new.into_iter().find(|(_, matrix)| matrix.wanted) {
-        Some((path, extra)) => Err(differ(&path, None, Some(extra))),
-        None => Ok(weights),
-    }
+        weight
+    };
+    Ok(in_parallel(weights, notes, read, measure))
 }
 
 fn differ(path: &str, before: Option<Matrix>, after: Option<Matrix>) -> Error {
@@ -136,13 +144,8 @@ fn matrices<M: Module>(model: &M) -> Vec<(String, Matrix)> {
     matrices.collect()
 }
 
-fn measure(
-    drift: &Drift,
-    path: String,
-    [before, after]: [Tensor<2>; 2],
-    notes: &mut Vec<String>,
-) -> WeightDrift {
-    let [d_input, d_output] = before.dims();
+fn measure(drift: &Drift, path: String, pair: Pair, notes: &mut Vec<String>) -> WeightDrift {
+    let [d_input, d_output] = pair.shape;
     let sample = drift.sample(d_output, drift.neurons);
     let mut moved = WeightDrift {
         path: path.clone(),
@@ -157,13 +160,7 @@ fn measure(
         rotation: None,
     };
     let path = &path;
-    let read = || {
-        Ok((
-            Host::finite("before", before)?,
-            Host::finite("after", after)?,
-        ))
-    };
-    let Some((before, after)) = keep(path, read(), notes) else {
+    let Some((before, after)) = keep(path, pair.values, notes) else {
         return moved;
     };
     moved.relative_change = keep(path, distance::measure(&before, &after), notes);
@@ -177,13 +174,30 @@ fn measure(
     moved
 }
 
-fn rotation(adapter: &GoftAdapter) -> Result<RotationDrift, Error> {
-    let blocks = adapter.blocks();
-    let distance = distance::identity_distance(blocks.clone())?;
-    Ok(RotationDrift {
-        spectral: distance.spectral,
-        frobenius: distance.frobenius,
-        orthogonality_error: orthogonality_error(blocks.clone()).frobenius,
-        orthogonality_bound: quasi_bounds(blocks).gram_frobenius,
-    })
+/// What is needed of an adapter, on the host.
+struct Rotation {
+    excess: Host,
+    orthogonality_error: f64,
+    orthogonality_bound: f64,
+}
+
+impl Rotation {
+    fn read(adapter: &GoftAdapter) -> Result<Self, Error> {
+        let blocks = adapter.blocks();
+        Ok(Self {
+            excess: distance::excess(blocks.clone())?,
+            orthogonality_error: orthogonality_error(blocks.clone()).frobenius,
+            orthogonality_bound: quasi_bounds(blocks).gram_frobenius,
+        })
+    }
+
+    fn measure(self) -> Result<RotationDrift, Error> {
+        let distance = distance::of_excess(&self.excess)?;
+        Ok(RotationDrift {
+            spectral: distance.spectral,
+            frobenius: distance.frobenius,
+            orthogonality_error: self.orthogonality_error,
+            orthogonality_bound: self.orthogonality_bound,
+        })
+    }
 }
