@@ -1,0 +1,226 @@
+//! `config.json` of a BERT model, as Hugging Face writes it.
+
+use std::path::Path;
+
+use burn::tensor::Tensor;
+use burn::tensor::activation::{gelu, gelu_approximate, relu};
+use serde::Deserialize;
+
+use crate::error::Error;
+
+/// The sizes of a BERT encoder.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BertConfig {
+    /// Number of tokens.
+    pub vocabulary: usize,
+    /// Width of a token's vector.
+    pub hidden: usize,
+    /// Number of layers.
+    pub layers: usize,
+    /// Attention heads in a layer.
+    pub heads: usize,
+    /// Width between the two feed-forward products.
+    pub intermediate: usize,
+    /// Longest text in tokens.
+    pub positions: usize,
+    /// Number of token types: 2 for models that take pairs.
+    pub types: usize,
+    /// Added to the variance in a layer norm.
+    pub norm_epsilon: f64,
+    /// Between the two feed-forward products.
+    pub activation: Activation,
+}
+
+/// What stands between the two feed-forward products.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// `x Phi(x)` with the normal distribution's `Phi`, by erf.
+    Gelu,
+    /// Its approximation by tanh.
+    GeluTanh,
+    /// `max(x, 0)`.
+    Relu,
+}
+
+/// Hugging Face's names.
+const ACTIVATIONS: [(&str, Activation); 5] = [
+    ("gelu", Activation::Gelu),
+    ("gelu_new", Activation::GeluTanh),
+    ("gelu_pytorch_tanh", Activation::GeluTanh),
+    ("gelu_fast", Activation::GeluTanh),
+    ("relu", Activation::Relu),
+];
+
+impl Activation {
+    pub(crate) fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+        match self {
+            Self::Gelu => gelu(x),
+            Self::GeluTanh => gelu_approximate(x),
+            Self::Relu => relu(x),
+        }
+    }
+}
+
+/// The file's own spelling. Dropout rates in it are ignored: this encoder has no dropout.
+#[derive(Deserialize)]
+struct Raw {
+    vocab_size: usize,
+    hidden_size: usize,
+    num_hidden_layers: usize,
+    num_attention_heads: usize,
+    intermediate_size: usize,
+    max_position_embeddings: usize,
+    #[serde(default = "two")]
+    type_vocab_size: usize,
+    #[serde(default = "bert_epsilon")]
+    layer_norm_eps: f64,
+    #[serde(default = "gelu_name")]
+    hidden_act: String,
+    #[serde(default = "absolute")]
+    position_embedding_type: String,
+}
+
+fn two() -> usize {
+    2
+}
+
+fn bert_epsilon() -> f64 {
+    1e-12
+}
+
+fn gelu_name() -> String {
+    "gelu".into()
+}
+
+fn absolute() -> String {
+    "absolute".into()
+}
+
+impl BertConfig {
+    /// Reads the file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`]; [`Error::Model`] for a model or an activation of another kind, and for sizes that do not go together.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path)
+            .map_err(Error::io("reading the model's settings", path))?;
+        Self::parse(&text).map_err(|reason| Error::model(path, reason))
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Typed {
+            model_type: Option<String>,
+        }
+        let unreadable = |error| format!("not the config.json of a BERT model: {error}");
+        let typed: Typed = serde_json::from_str(text).map_err(unreadable)?;
+        match typed.model_type.as_deref() {
+            Some("bert") => {}
+            Some(other) => {
+                return Err(format!(
+                    "asked for a model of type `bert`, found `{other}`; choose a BERT encoder"
+                ));
+            }
+            None => return Err("it has no `model_type`; a BERT model has `bert` there".into()),
+        }
+        let raw: Raw = serde_json::from_str(text).map_err(unreadable)?;
+        raw.check()
+    }
+}
+
+impl Raw {
+    fn check(self) -> Result<BertConfig, String> {
+        let known = ACTIVATIONS
+            .iter()
+            .find(|(name, _)| *name == self.hidden_act);
+        let Some((_, activation)) = known else {
+            let names: Vec<_> = ACTIVATIONS.iter().map(|(name, _)| *name).collect();
+            return Err(format!(
+                "`hidden_act` is `{}`, and this encoder knows {}",
+                self.hidden_act,
+                names.join(", ")
+            ));
+        };
+        if self.position_embedding_type != "absolute" {
+            return Err(format!(
+                "`position_embedding_type` is `{}`, and this encoder knows `absolute`",
+                self.position_embedding_type
+            ));
+        }
+        for (name, size) in [
+            ("vocab_size", self.vocab_size),
+            ("hidden_size", self.hidden_size),
+            ("num_hidden_layers", self.num_hidden_layers),
+            ("num_attention_heads", self.num_attention_heads),
+            ("intermediate_size", self.intermediate_size),
+            ("max_position_embeddings", self.max_position_embeddings),
+            ("type_vocab_size", self.type_vocab_size),
+        ] {
+            if size == 0 {
+                return Err(format!("`{name}` is 0"));
+            }
+        }
+        if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
+            return Err(format!(
+                "`hidden_size` {} does not divide into `num_attention_heads` {}",
+                self.hidden_size, self.num_attention_heads
+            ));
+        }
+        Ok(BertConfig {
+            vocabulary: self.vocab_size,
+            hidden: self.hidden_size,
+            layers: self.num_hidden_layers,
+            heads: self.num_attention_heads,
+            intermediate: self.intermediate_size,
+            positions: self.max_position_embeddings,
+            types: self.type_vocab_size,
+            norm_epsilon: self.layer_norm_eps,
+            activation: *activation,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TINY: &str = r#"{"model_type": "bert", "vocab_size": 20, "hidden_size": 12, "num_hidden_layers": 2,
+        "num_attention_heads": 3, "intermediate_size": 16, "max_position_embeddings": 8, "hidden_act": "gelu"}"#;
+
+    #[test]
+    fn defaults_are_berts() {
+        let config = BertConfig::parse(TINY).unwrap();
+        assert_eq!(config.types, 2);
+        assert_eq!(config.norm_epsilon, 1e-12);
+        assert_eq!(config.activation, Activation::Gelu);
+        assert_eq!((config.hidden, config.heads, config.positions), (12, 3, 8));
+    }
+
+    #[test]
+    fn other_models_are_refused_by_name() {
+        for (from, to, expected) in [
+            ("\"bert\"", "\"roberta\"", "found `roberta`"),
+            ("\"gelu\"", "\"silu\"", "`hidden_act` is `silu`"),
+            ("\"gelu\"", "\"silu\"", "gelu_new"),
+            (
+                ": 3,",
+                ": 5,",
+                "12 does not divide into `num_attention_heads` 5",
+            ),
+            (": 20,", ": 0,", "`vocab_size` is 0"),
+            ("\"hidden_size\": 12, ", "", "hidden_size"),
+            ("\"model_type\": \"bert\", ", "", "no `model_type`"),
+            (
+                "{",
+                "{\"position_embedding_type\": \"relative_key\", ",
+                "`relative_key`",
+            ),
+        ] {
+            let text = TINY.replacen(from, to, 1);
+            assert_ne!(text, TINY);
+            let refusal = BertConfig::parse(&text).unwrap_err();
+            assert!(refusal.contains(expected), "{refusal}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Pretrained weights: Hugging Face's safetensors into a [`Bert`].
+
+use std::path::Path;
+
+use burn::store::{
+    ApplyError, FloatCastAdapter, ModuleAdapter, ModuleSnapshot, PyTorchToBurnAdapter,
+    SafetensorsStore,
+};
+use burn::tensor::{DType, Device};
+
+use crate::bert::Bert;
+use crate::config::BertConfig;
+use crate::error::Error;
+
+/// Names as the file has them and as the model has them. The first that occurs in a path is replaced, in either direction.
+const NAMES: [(&str, &str); 9] = [
+    ("attention.self.query", "attention.query"),
+    ("attention.self.key", "attention.key"),
+    ("attention.self.value", "attention.value"),
+    ("attention.output.dense", "attention.output"),
+    ("attention.output.LayerNorm", "attention.norm"),
+    ("embeddings.LayerNorm", "embeddings.norm"),
+    ("intermediate.dense", "intermediate"),
+    ("output.dense", "output"),
+    ("output.LayerNorm", "norm"),
+];
+
+/// Reads the weights of an encoder, f32 or f16, with or without a `bert.` before the names. The model computes in f32.
+///
+/// Linear weights are transposed from PyTorch's `[out, in]`. Position numbers, the pooler and any head in the file are left
+/// out.
+///
+/// # Errors
+///
+/// [`Error::Model`] for a file that is no safetensors; [`Error::Tensor`] for a tensor that is missing, has another shape than
+/// the settings ask for, or has no place in the model.
+pub fn load_bert(path: &Path, config: &BertConfig, device: &Device) -> Result<Bert, Error> {
+    let mut bert = Bert::new(config, device);
+    let adapter = PyTorchToBurnAdapter.chain(FloatCastAdapter::to(DType::F32));
+    let mut store = SafetensorsStore::from_file(path)
+        .with_key_remapping(r"^bert\.", "")
+        .with_key_remapping(r"^encoder\.layer\.", "encoder.")
+        .with_from_adapter(adapter)
+        .validate(false)
+        .allow_partial(true);
+    for (file, model) in NAMES {
+        store = store.with_key_remapping(file.replace('.', r"\."), model);
+    }
+    let loaded = bert
+        .load_from(&mut store)
+        .map_err(|error| Error::model(path, format!("cannot read the weights: {error}")))?;
+
+    let tensor = |name: &str, reason: String| Error::Tensor {
+        path: path.into(),
+        tensor: name_in_file(name),
+        reason,
+    };
+    if let Some(error) = loaded.errors.first() {
+        let (name, reason) = describe(error);
+        return Err(tensor(&name, reason));
+    }
+    if let Some((name, _)) = loaded.missing.first() {
+        let others = loaded.missing.len() - 1;
+        return Err(tensor(
+            name,
+            format!("is missing, and {others} others; the file is not this model's"),
+        ));
+    }
+    let homeless = |name: &&String| {
+        let encoder = name.starts_with("encoder.") || name.starts_with("embeddings.");
+        encoder && *name != "embeddings.position_ids"
+    };
+    if let Some(name) = loaded.unused.iter().find(homeless) {
+        let layers = config.layers;
+        return Err(tensor(
+            name,
+            format!(
+                "has no place in the model of config.json, which has {layers} layers; the two files do not belong together"
+            ),
+        ));
+    }
+    Ok(bert)
+}
+
+fn describe(error: &ApplyError) -> (String, String) {
+    match error {
+        ApplyError::ShapeMismatch {
+            path,
+            expected,
+            found,
+        } => {
+            // A linear weight is compared after its transposition.
+            let transposed = path.ends_with(".weight") && path.starts_with("encoder.");
+            let shape = |shape: &[usize]| {
+                let mut shape = shape.to_vec();
+                if transposed && shape.len() == 2 {
+                    shape.reverse();
+                }
+                format!("{shape:?}")
+            };
+            let reason = format!(
+                "has shape {}, and config.json asks for {}",
+                shape(found),
+                shape(expected)
+            );
+            (path.clone(), reason)
+        }
+        ApplyError::DTypeMismatch { path, found, .. } => (
+            path.clone(),
+            format!("holds {found:?}, and weights are floats"),
+        ),
+        ApplyError::AdapterError { path, message } | ApplyError::LoadError { path, message } => {
+            (path.clone(), format!("cannot be read: {message}"))
+        }
+    }
+}
+
+/// A model's path as the file spells it, without any `bert.`.
+fn name_in_file(path: &str) -> String {
+    let renamed = NAMES.iter().find(|(_, model)| path.contains(model));
+    let name = match renamed {
+        Some((file, model)) => path.replacen(model, file, 1),
+        None => path.into(),
+    };
+    let name = match name.strip_prefix("encoder.") {
+        Some(rest) => format!("encoder.layer.{rest}"),
+        None => name,
+    };
+    name.replace(".gamma", ".weight").replace(".beta", ".bias")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_name_tensors_as_the_file_does() {
+        for (model, file) in [
+            (
+                "encoder.3.attention.query.weight",
+                "encoder.layer.3.attention.self.query.weight",
+            ),
+            (
+                "encoder.0.attention.norm.gamma",
+                "encoder.layer.0.attention.output.LayerNorm.weight",
+            ),
+            ("encoder.0.output.bias", "encoder.layer.0.output.dense.bias"),
+            (
+                "encoder.0.norm.beta",
+                "encoder.layer.0.output.LayerNorm.bias",
+            ),
+            ("embeddings.norm.gamma", "embeddings.LayerNorm.weight"),
+            (
+                "embeddings.word_embeddings.weight",
+                "embeddings.word_embeddings.weight",
+            ),
+        ] {
+            assert_eq!(name_in_file(model), file);
+        }
+    }
+}
