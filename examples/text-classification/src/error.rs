@@ -90,10 +90,10 @@ pub enum Error {
 
     /// A loss or a gradient was NaN or infinite; the state before it is kept.
     #[error(
-        "step {step}: {found}; nothing of that step was kept: {kept}; lower the learning rate, or look at the texts of that step"
+        "step {step}: {found}; the training was stopped: {kept}; lower the learning rate, or look at the texts of that step"
     )]
     NotFinite {
-        /// The update that could not be made, from 1.
+        /// The update that could not be made, or after which the validation failed, from 1.
         step: usize,
         /// Which number, and the first parameter or gradient that is not finite.
         found: String,
@@ -131,6 +131,20 @@ impl Error {
 
     pub(crate) fn model(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
         Self::Model {
+            path: path.as_ref().into(),
+            reason: reason.into(),
+        }
+    }
+
+    pub(crate) fn run(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
+        Self::Run {
+            path: path.as_ref().into(),
+            reason: reason.into(),
+        }
+    }
+
+    pub(crate) fn data(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
+        Self::Data {
             path: path.as_ref().into(),
             reason: reason.into(),
         }

@@ -112,20 +112,15 @@ impl ModelFiles {
         })
     }
 
-    /// Reads the model.
+    /// Reads the model. Its tokenizer cuts texts at `max_length` tokens, or at the model's positions if those are fewer.
     ///
     /// # Errors
     ///
-    /// Those of [`BertConfig::load`], [`load_bert`] and [`TextTokenizer`]; [`Error::Settings`] if `max_length` is more than the
-    /// model has positions; [`Error::Model`] if the tokenizer has more tokens than the model.
+    /// Those of [`BertConfig::load`], [`load_bert`] and [`TextTokenizer`]; [`Error::Model`] if the tokenizer has more tokens than
+    /// the model.
     pub fn load(&self, max_length: usize, device: &Device) -> Result<Pretrained, Error> {
         let config = BertConfig::load(&self.config)?;
-        if max_length > config.positions {
-            return Err(Error::Settings(format!(
-                "asked for texts of up to {max_length} tokens, and the model has {} positions; ask for no more",
-                config.positions
-            )));
-        }
+        let max_length = max_length.min(config.positions);
         let (path, tokenizer) = match &self.tokenizer {
             TokenizerFile::Json(path) => (path, TextTokenizer::from_json(path, max_length)?),
             TokenizerFile::Vocabulary(path) => {

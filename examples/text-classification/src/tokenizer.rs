@@ -112,6 +112,11 @@ impl TextTokenizer {
         })
     }
 
+    /// Longest text in tokens.
+    pub fn max_length(&self) -> usize {
+        self.max_length
+    }
+
     /// Number of tokens, the added ones included.
     pub fn vocabulary(&self) -> usize {
         self.whole.get_vocab_size(true)

@@ -141,3 +141,122 @@ pub fn model_folder(at: &Path, seed: u64) -> PathBuf {
     );
     folder
 }
+
+const GOOD: [&str; 3] = ["good", "great", "fun"];
+const BAD: [&str; 3] = ["bad", "awful", "dull"];
+
+/// `pos` and `neg` reviews in alternation, of 3 to 9 words, the same for the same seed.
+pub fn reviews(count: usize, seed: u64) -> Vec<(&'static str, String)> {
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut review = |index: usize| {
+        let (label, opinions) = [("pos", GOOD), ("neg", BAD)][index % 2];
+        let subject = ["the film", "the plot", "a film"][random.random_range(0..3)];
+        let verb = ["is", "was"][random.random_range(0..2)];
+        let mut text = format!("{subject} {verb}");
+        for _ in 0..random.random_range(1..3) {
+            let very = ["very ", "", "and "][random.random_range(0..3)];
+            text += &format!(" {very}{}", opinions[random.random_range(0..3)]);
+        }
+        (label, text)
+    };
+    (0..count).map(&mut review).collect()
+}
+
+/// Writes lines into a file.
+pub fn write_lines(path: &Path, lines: impl IntoIterator<Item = String>) -> PathBuf {
+    let text: String = lines.into_iter().map(|line| line + "\n").collect();
+    std::fs::write(path, text).expect("writable");
+    path.into()
+}
+
+/// Writes labelled reviews.
+pub fn write_reviews(path: &Path, count: usize, seed: u64) -> PathBuf {
+    let lines = reviews(count, seed).into_iter();
+    write_lines(path, lines.map(|(label, text)| format!("{label}\t{text}")))
+}
+
+/// A folder with the tiny model and reviews, and settings to train on them.
+pub struct Place {
+    pub folder: tempfile::TempDir,
+    pub config: text_classification::RunConfig,
+}
+
+impl Place {
+    /// 40 reviews to learn from, 16 to validate with, 24 to test with.
+    pub fn new(method: &str) -> Self {
+        let folder = tempfile::tempdir().expect("writable");
+        let at = folder.path();
+        let model = model_folder(at, 11);
+        let mut config = text_classification::RunConfig::new(
+            model.to_str().expect("UTF-8"),
+            write_reviews(&at.join("train.tsv"), 40, 1),
+            write_reviews(&at.join("test.tsv"), 24, 2),
+            at.join("out"),
+            method,
+        );
+        config.validation = Some(write_reviews(&at.join("validation.tsv"), 16, 3));
+        config.max_length = POSITIONS;
+        config.batch_size = 8;
+        config.epochs = 3;
+        Self { folder, config }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn out(&self, name: &str) -> PathBuf {
+        self.config.out.join(name)
+    }
+
+    pub fn train(&self) -> Result<text_classification::Trained, text_classification::Error> {
+        text_classification::train(&self.config, &mut |_| std::ops::ControlFlow::Continue(()))
+    }
+
+    /// The lines of the log of one event.
+    pub fn log(&self, event: &str) -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(self.out("log.jsonl")).expect("a log");
+        let lines = text.lines().map(|line| serde_json::from_str(line));
+        let lines = lines.map(|line: Result<serde_json::Value, _>| line.expect("JSON"));
+        lines.filter(|line| line["event"] == event).collect()
+    }
+}
+
+/// The bits of every float parameter as it is stored, by path.
+pub fn stored<M: burn::module::Module>(model: &M) -> BTreeMap<String, Vec<u32>> {
+    use burn::module::{ModuleVisitor, Param};
+    use burn::tensor::Tensor;
+    #[derive(Default)]
+    struct Stored {
+        path: Vec<String>,
+        bits: BTreeMap<String, Vec<u32>>,
+    }
+    impl ModuleVisitor for Stored {
+        fn enter_module(&mut self, name: &str, _container_type: &str) {
+            self.path.push(name.to_string());
+        }
+
+        fn exit_module(&mut self, _name: &str, _container_type: &str) {
+            self.path.pop();
+        }
+
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let values = param.base().into_data();
+            let bits = values.iter::<f32>().map(f32::to_bits).collect();
+            self.bits.insert(self.path.join("."), bits);
+        }
+    }
+    let mut stored = Stored::default();
+    model.visit(&mut stored);
+    stored.bits
+}
+
+/// The tensors of a safetensors file.
+pub fn file_tensors(path: &Path) -> BTreeMap<String, Vec<u8>> {
+    let bytes = std::fs::read(path).expect("a file");
+    let file = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
+    let tensors = file
+        .iter()
+        .map(|(name, view)| (name.into(), view.data().to_vec()));
+    tensors.collect()
+}

@@ -1,0 +1,245 @@
+//! The state of a training between two updates, in a folder that is there as a whole or not at all.
+
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use burn::optim::{ModuleOptimizer, OptimizerRecord};
+use burn::store::{ModuleRecord, RecordError};
+use burn::tensor::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::classifier::Classifier;
+use crate::error::Error;
+use crate::files;
+use crate::metrics::Metrics;
+use crate::parameters;
+use crate::run::RunConfig;
+
+/// Everything but tensors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct State {
+    /// Updates made.
+    pub(crate) step: usize,
+    /// Epochs finished, their validation included.
+    pub(crate) epoch: usize,
+    /// Updates made in the epoch that runs.
+    pub(crate) update: usize,
+    /// Sum of the losses of those.
+    pub(crate) loss_sum: f64,
+    /// The epoch with the best validation.
+    pub(crate) best: Option<Best>,
+    /// Whether early stopping has ended the training.
+    pub(crate) stopped: bool,
+    /// Time spent in updates.
+    pub(crate) seconds: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Best {
+    pub(crate) epoch: usize,
+    pub(crate) validation: Metrics,
+}
+
+impl State {
+    pub(crate) fn start() -> Self {
+        Self {
+            step: 0,
+            epoch: 0,
+            update: 0,
+            loss_sum: 0.0,
+            best: None,
+            stopped: false,
+            seconds: 0.0,
+        }
+    }
+}
+
+/// What a checkpoint was made with: resuming with anything else would not give the uninterrupted run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Origin {
+    pub(crate) config: RunConfig,
+    /// SHA-256 of the data files.
+    pub(crate) data: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct File {
+    version: u32,
+    state: State,
+    origin: Origin,
+}
+
+const VERSION: u32 = 1;
+const PREFIX: &str = "checkpoint-";
+
+/// The tensors and the state.
+pub(crate) struct Checkpoint {
+    pub(crate) state: State,
+    pub(crate) model: ModuleRecord,
+    pub(crate) optimizer: OptimizerRecord,
+    pub(crate) best: Option<ModuleRecord>,
+}
+
+/// Writes the next checkpoint of a run's folder, then removes those before.
+pub(crate) fn save(
+    out: &Path,
+    state: &State,
+    origin: &Origin,
+    model: &Classifier,
+    optimizer: &ModuleOptimizer,
+    best: Option<&ModuleRecord>,
+) -> Result<PathBuf, Error> {
+    let older = numbered(out)?;
+    let next = older.last().map_or(1, |(number, _)| number + 1);
+    let partial = out.join(format!(".{PREFIX}{next}.partial"));
+    if partial.exists() {
+        remove(&partial)?;
+    }
+    files::make_folder(&partial)?;
+    let failed = |error: RecordError| Error::run(&partial, error.to_string());
+    let trained = parameters::trained(model);
+    let model = model.clone().into_record_group(trained);
+    model.save(partial.join("model.bpk")).map_err(failed)?;
+    let optimizer = optimizer.to_record();
+    optimizer
+        .save(partial.join("optimizer.bpk"))
+        .map_err(failed)?;
+    if let Some(best) = best {
+        let best = best.clone();
+        best.save(partial.join("best.bpk")).map_err(failed)?;
+    }
+    let file = File {
+        version: VERSION,
+        state: state.clone(),
+        origin: origin.clone(),
+    };
+    files::write_json(&partial.join("state.json"), &file)?;
+    let folder = out.join(format!("{PREFIX}{next}"));
+    std::fs::rename(&partial, &folder).map_err(Error::io("renaming", &partial))?;
+    for (_, folder) in older {
+        remove(&folder)?;
+    }
+    Ok(folder)
+}
+
+/// The latest checkpoint of a run's folder.
+pub(crate) fn load(out: &Path, origin: &Origin) -> Result<Checkpoint, Error> {
+    let Some((_, folder)) = numbered(out)?.pop() else {
+        return Err(Error::run(
+            out,
+            "asked to resume, and there is no checkpoint; start without --resume",
+        ));
+    };
+    let path = folder.join("state.json");
+    let file: File = files::read_json(&path)?;
+    if file.version != VERSION {
+        return Err(Error::run(
+            path,
+            format!(
+                "it has version {}, and this program reads {VERSION}; start the run again in another folder",
+                file.version
+            ),
+        ));
+    }
+    refuse_other_origin(&file.origin, origin, &folder)?;
+    let damaged = |name: &str| {
+        let path = folder.join(name);
+        move |error: RecordError| {
+            Error::run(
+                path,
+                format!("{error}; start the run again in another folder"),
+            )
+        }
+    };
+    let module = |name: &str| {
+        let record = ModuleRecord::from_bytes(read(&folder.join(name))?);
+        record.map_err(damaged(name))
+    };
+    let best = match file.state.best.is_some() {
+        true => Some(module("best.bpk")?),
+        false => None,
+    };
+    let optimizer = OptimizerRecord::from_bytes(read(&folder.join("optimizer.bpk"))?);
+    Ok(Checkpoint {
+        state: file.state,
+        model: module("model.bpk")?,
+        optimizer: optimizer.map_err(damaged("optimizer.bpk"))?,
+        best,
+    })
+}
+
+/// The whole file: a record loaded from a path reads its tensors when they are used, and this folder goes with the next save.
+fn read(path: &Path) -> Result<Bytes, Error> {
+    let bytes = std::fs::read(path).map_err(Error::io("reading", path))?;
+    Ok(Bytes::from_bytes_vec(bytes))
+}
+
+/// Whether the folder has a checkpoint.
+pub(crate) fn exists(out: &Path) -> Result<bool, Error> {
+    Ok(!numbered(out)?.is_empty())
+}
+
+/// The latest checkpoint, if any.
+pub(crate) fn latest(out: &Path) -> Result<Option<PathBuf>, Error> {
+    Ok(numbered(out)?.pop().map(|(_, folder)| folder))
+}
+
+/// Removes all checkpoints of a finished run.
+pub(crate) fn clear(out: &Path) -> Result<(), Error> {
+    for (_, folder) in numbered(out)? {
+        remove(&folder)?;
+    }
+    Ok(())
+}
+
+fn remove(folder: &Path) -> Result<(), Error> {
+    std::fs::remove_dir_all(folder).map_err(Error::io("removing", folder))
+}
+
+/// Checkpoints by rising number.
+fn numbered(out: &Path) -> Result<Vec<(u64, PathBuf)>, Error> {
+    let entries = std::fs::read_dir(out).map_err(Error::io("listing", out))?;
+    let number = |path: PathBuf| {
+        let name = path.file_name()?.to_str()?;
+        let number = name.strip_prefix(PREFIX)?.parse().ok()?;
+        Some((number, path))
+    };
+    let mut found: Vec<_> = entries
+        .filter_map(|entry| number(entry.ok()?.path()))
+        .collect();
+    found.sort();
+    Ok(found)
+}
+
+/// Names the first setting that differs.
+fn refuse_other_origin(found: &Origin, asked: &Origin, folder: &Path) -> Result<(), Error> {
+    let fields = |origin: &Origin| match serde_json::to_value(&origin.config) {
+        Ok(serde_json::Value::Object(fields)) => fields,
+        other => unreachable!("settings are an object, not {other:?}"),
+    };
+    let (old, new) = (fields(found), fields(asked));
+    // Where it runs and where its files are may change.
+    let fixed = |name: &&String| !["device", "resume", "out", "model"].contains(&name.as_str());
+    for name in new.keys().filter(fixed) {
+        if old.get(name) != new.get(name) {
+            let value = |of: &serde_json::Map<String, serde_json::Value>| {
+                of.get(name).map_or("nothing".into(), ToString::to_string)
+            };
+            return Err(Error::run(
+                folder,
+                format!(
+                    "it was made with `{name}` {}, and asked is {}; resume with the same settings, or start in another folder",
+                    value(&old),
+                    value(&new)
+                ),
+            ));
+        }
+    }
+    if found.data != asked.data {
+        return Err(Error::run(
+            folder,
+            "the data files have changed since it was made; restore them, or start in another folder",
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! Files that are whole or not there: written beside and renamed.
+
+use std::io::Write;
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::Error;
+
+/// Replaces the file; a failure leaves what was there.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let io = |error| Error::io("writing", path)(error);
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut options = tempfile::Builder::new();
+    options.prefix(".partial-");
+    #[cfg(unix)]
+    {
+        // The default is for secrets; these files get what the umask leaves, as any other.
+        use std::os::unix::fs::PermissionsExt;
+        options.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let mut partial = options.tempfile_in(folder).map_err(io)?;
+    partial.write_all(bytes).map_err(io)?;
+    partial.as_file().sync_all().map_err(io)?;
+    partial.persist(path).map_err(|error| io(error.error))?;
+    Ok(())
+}
+
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
+    let mut json = serde_json::to_vec_pretty(value).expect("plain data");
+    json.push(b'\n');
+    write(path, &json)
+}
+
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
+    let bytes = std::fs::read(path).map_err(Error::io("reading", path))?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Error::run(path, format!("not what this program writes there: {error}")))
+}
+
+pub(crate) fn make_folder(path: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(path).map_err(Error::io("making the folder", path))
+}

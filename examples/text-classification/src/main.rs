@@ -1,0 +1,33 @@
+//! The command line of the crate; `--help` says what there is.
+#![expect(clippy::print_stderr, reason = "a program for the command line")]
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::Parser;
+use text_classification::cli;
+
+fn main() -> ExitCode {
+    let options = cli::Options::parse();
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = interrupted.clone();
+    let installed = ctrlc::set_handler(move || {
+        // Asked twice, the user means now.
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("stopping after this step; once more stops at once, without saving");
+    });
+    if let Err(error) = installed {
+        eprintln!("Ctrl-C will stop without saving: {error}");
+    }
+    let (mut out, mut notes) = (std::io::stdout(), std::io::stderr());
+    match cli::run(&options, &mut out, &mut notes, &interrupted) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Using what a run has trained.
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::Device;
+
+use crate::adapter::Saved;
+use crate::classifier::Classifier;
+use crate::data::{Examples, Text};
+use crate::encoded::{self, Encoded};
+use crate::error::Error;
+use crate::evaluate::{self, largest, log_softmax};
+use crate::folder::ModelFiles;
+use crate::metrics::Metrics;
+use crate::task::Task;
+use crate::tokenizer::{TextTokenizer, Tokens};
+
+/// A model that answers.
+#[derive(Clone, Debug)]
+pub struct Predictor {
+    pub(crate) model: Classifier,
+    pub(crate) tokenizer: TextTokenizer,
+    pub(crate) task: Task,
+    pub(crate) pairs: bool,
+    pub(crate) device: Device,
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// The class, or the number.
+    pub label: String,
+    /// What the model gives the class; a number has none.
+    pub probability: Option<f64>,
+}
+
+impl Predictor {
+    /// Loads the adapter of a run's folder onto its pretrained model, or onto `model`: a folder or a name on the hub.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Run`] if the folder holds no finished run, or one for another model; those of [`ModelFiles`];
+    /// [`Error::Goft`] from the adapter's file.
+    pub fn load(folder: &Path, model: Option<&str>, device: &Device) -> Result<Self, Error> {
+        let saved = Saved::read(folder)?;
+        let files = ModelFiles::find(model.unwrap_or(&saved.model))?;
+        let training = device.clone().autodiff();
+        let pretrained = files.load(saved.max_length, &training)?;
+        let (hidden, outputs) = (pretrained.config.hidden, saved.task.outputs());
+        let fresh = Classifier::new(pretrained.bert, hidden, outputs, 0, &training);
+        Ok(Self {
+            model: saved.load(folder, fresh)?.valid(),
+            tokenizer: pretrained.tokenizer,
+            task: saved.task,
+            pairs: saved.pairs,
+            device: device.clone(),
+        })
+    }
+
+    /// The encoder and the head.
+    pub fn model(&self) -> &Classifier {
+        &self.model
+    }
+
+    /// Whether it takes pairs of texts.
+    pub fn takes_pairs(&self) -> bool {
+        self.pairs
+    }
+
+    /// What it predicts.
+    pub fn task(&self) -> &Task {
+        &self.task
+    }
+
+    /// An answer for each text.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TextTokenizer::encode`].
+    pub fn predict(&self, texts: &[Text]) -> Result<Vec<Prediction>, Error> {
+        let tokens = self.tokens(texts)?;
+        let outputs = evaluate::rows(&tokens, &self.device, |batch| self.model.forward(batch));
+        Ok(outputs.iter().map(|row| self.answer(row)).collect())
+    }
+
+    /// Metrics on labelled examples.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Data`] for pairs where single texts are needed, or the other way round; [`Error::Line`] for a label that
+    /// training did not have.
+    pub fn evaluate(&self, examples: &Examples) -> Result<Metrics, Error> {
+        refuse_other_shape(examples, self.pairs)?;
+        let data = Encoded::new(examples, &self.task, &self.tokenizer)?;
+        Ok(evaluate::evaluate(
+            &self.model,
+            &self.task,
+            &data,
+            &self.device,
+        ))
+    }
+
+    /// Sentence embeddings of length 1, as the adapted encoder gives them.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TextTokenizer::encode`].
+    pub fn embed(&self, texts: &[Text]) -> Result<Vec<Vec<f64>>, Error> {
+        let tokens = self.tokens(texts)?;
+        Ok(evaluate::rows(&tokens, &self.device, |batch| {
+            self.model.bert.embed(batch)
+        }))
+    }
+
+    /// How many of the texts are longer than the model was trained for, in words; none if all fit.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TextTokenizer::encode`].
+    pub fn about_truncation(&self, texts: &[Text]) -> Result<Option<String>, Error> {
+        let tokens = self.tokens(texts)?;
+        Ok(encoded::about_truncation(
+            &tokens,
+            self.tokenizer.max_length(),
+        ))
+    }
+
+    fn tokens(&self, texts: &[Text]) -> Result<Vec<Tokens>, Error> {
+        encoded::tokenize(texts.iter(), &self.tokenizer)
+    }
+
+    fn answer(&self, output: &[f64]) -> Prediction {
+        match &self.task {
+            Task::Classification { classes } => {
+                let class = largest(output);
+                Prediction {
+                    label: classes[class].clone(),
+                    probability: Some(log_softmax(output)[class].exp()),
+                }
+            }
+            Task::Regression { mean, deviation } => Prediction {
+                label: format!("{:.4}", mean + deviation * output[0]),
+                probability: None,
+            },
+        }
+    }
+}
+
+/// Pairs for single texts, or the other way round.
+pub(crate) fn refuse_other_shape(examples: &Examples, pairs: bool) -> Result<(), Error> {
+    let name = |pairs| if pairs { "pairs" } else { "single texts" };
+    match examples.are_pairs() == pairs {
+        true => Ok(()),
+        false => Err(Error::data(
+            &examples.path,
+            format!(
+                "it holds {}, and the training data holds {}",
+                name(!pairs),
+                name(pairs)
+            ),
+        )),
+    }
+}

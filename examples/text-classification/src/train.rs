@@ -1,0 +1,341 @@
+//! The training loop: updates, validation, early stopping, checkpoints. It knows nothing of a command line.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
+use burn::store::ModuleRecord;
+use burn::tensor::{Device, Tensor};
+use burn_goft::{GoftModule, Penalty};
+
+use crate::checkpoint::{self, Best, Checkpoint, Origin, State};
+use crate::classifier::Classifier;
+use crate::encoded::Encoded;
+use crate::error::Error;
+use crate::evaluate::evaluate;
+use crate::gradients::{self, Gradients};
+use crate::log::{Line, Log};
+use crate::order;
+use crate::parameters;
+use crate::progress::Progress;
+use crate::run::RunConfig;
+use crate::schedule::Schedule;
+use crate::task::Task;
+
+/// Peak learning rates and the strength of the penalty, chosen or the method's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rates {
+    pub(crate) encoder: f64,
+    pub(crate) head: f64,
+    pub(crate) penalty: Option<f64>,
+}
+
+/// A training between two updates.
+pub(crate) struct Training<'a> {
+    pub(crate) config: &'a RunConfig,
+    pub(crate) origin: Origin,
+    pub(crate) rates: Rates,
+    pub(crate) task: &'a Task,
+    pub(crate) training: &'a Encoded,
+    pub(crate) validation: &'a Encoded,
+    /// Without autodiff.
+    pub(crate) device: Device,
+    pub(crate) model: Classifier,
+    optimizer: ModuleOptimizer,
+    pub(crate) state: State,
+    /// The trained parameters of the best epoch.
+    best: Option<ModuleRecord>,
+}
+
+/// The parts of a [`Training`] that do not change.
+pub(crate) struct Setting<'a> {
+    pub(crate) config: &'a RunConfig,
+    pub(crate) origin: Origin,
+    pub(crate) rates: Rates,
+    pub(crate) task: &'a Task,
+    pub(crate) training: &'a Encoded,
+    pub(crate) validation: &'a Encoded,
+    pub(crate) device: Device,
+}
+
+impl<'a> Training<'a> {
+    /// From the start, with the method attached to the model.
+    pub(crate) fn new(setting: Setting<'a>, model: Classifier) -> Self {
+        // Without weight decay, which would pull a free 2x2 block and a scale towards zero instead of the identity.
+        let optimizer = AdamWConfig::new().with_weight_decay(0.0).with_epsilon(1e-8);
+        let Setting {
+            config,
+            origin,
+            rates,
+            task,
+            training,
+            validation,
+            device,
+        } = setting;
+        Self {
+            config,
+            origin,
+            rates,
+            task,
+            training,
+            validation,
+            device,
+            model,
+            optimizer: optimizer.init(),
+            state: State::start(),
+            best: None,
+        }
+    }
+
+    /// From the latest checkpoint of the run's folder.
+    pub(crate) fn resume(self) -> Result<Self, Error> {
+        let Checkpoint {
+            state,
+            model,
+            optimizer,
+            best,
+        } = checkpoint::load(&self.config.out, &self.origin)?;
+        let model = self
+            .model
+            .try_load_record(model.allow_partial(true))
+            .map_err(|error| Error::run(&self.config.out, error.to_string()))?;
+        Ok(Self {
+            model,
+            optimizer: self.optimizer.load_record(optimizer),
+            state,
+            best,
+            ..self
+        })
+    }
+
+    /// Updates in an epoch.
+    fn updates(&self) -> usize {
+        let batches = self.training.tokens.len().div_ceil(self.config.batch_size);
+        batches.div_ceil(self.config.accumulation)
+    }
+
+    /// Updates in all epochs.
+    pub(crate) fn steps(&self) -> usize {
+        self.updates() * self.config.epochs
+    }
+
+    fn schedule(&self) -> Schedule {
+        let steps = self.steps();
+        Schedule {
+            warmup: (self.config.warmup * steps as f64).round() as usize,
+            steps,
+        }
+    }
+
+    /// Trains to the end and goes back to the best epoch. When `on_progress` breaks, the state is saved and the run stops with
+    /// [`Error::Interrupted`].
+    pub(crate) fn run(
+        mut self,
+        on_progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+    ) -> Result<(Classifier, State), Error> {
+        let mut log = Log::open(&self.config.out, self.state.epoch, self.state.step)?;
+        let lengths = self.training.lengths();
+        while self.state.epoch < self.config.epochs && !self.state.stopped {
+            let config = self.config;
+            let batches = order::epoch(&lengths, config.batch_size, config.seed, self.state.epoch);
+            let updates = batches.chunks(config.accumulation);
+            for update in updates.skip(self.state.update) {
+                let line = self.update(update)?;
+                log.write(&line)?;
+                let Line::Step {
+                    step, epoch, loss, ..
+                } = line
+                else {
+                    unreachable!("an update is a step")
+                };
+                let progress = Progress::Step { step, epoch, loss };
+                if on_progress(&progress).is_break() {
+                    return Err(self.interrupt()?);
+                }
+            }
+            let (line, progress) = self.end_epoch()?;
+            log.write(&line)?;
+            self.save()?;
+            let more = self.state.epoch < self.config.epochs && !self.state.stopped;
+            if on_progress(&progress).is_break() && more {
+                return Err(self.interrupt()?);
+            }
+        }
+        if let Some(best) = self.best.take() {
+            self.model = self.model.load_record(best.allow_partial(true));
+        }
+        Ok((self.model, self.state))
+    }
+
+    fn save(&self) -> Result<std::path::PathBuf, Error> {
+        checkpoint::save(
+            &self.config.out,
+            &self.state,
+            &self.origin,
+            &self.model,
+            &self.optimizer,
+            self.best.as_ref(),
+        )
+    }
+
+    fn interrupt(&self) -> Result<Error, Error> {
+        Ok(Error::Interrupted {
+            step: self.state.step,
+            steps: self.steps(),
+            folder: self.save()?,
+        })
+    }
+
+    /// One update from a few batches: the gradient of the mean loss over all their examples.
+    fn update(&mut self, batches: &[Vec<usize>]) -> Result<Line, Error> {
+        let start = Instant::now();
+        let examples: usize = batches.iter().map(Vec::len).sum();
+        let device = self.device.clone().autodiff();
+        let mut accumulator = GradientsAccumulator::new();
+        let mut mean = 0.0;
+        for batch in batches {
+            let share = batch.len() as f64 / examples as f64;
+            let (tokens, targets) = self.training.batch(batch, &device);
+            let loss = self.model.loss(self.task, &tokens, &targets);
+            let value = f64::from(loss.clone().into_scalar::<f32>());
+            if !value.is_finite() {
+                return Err(self.loss_not_finite(loss, value));
+            }
+            mean += share * value;
+            let loss = self.with_penalty(loss).mul_scalar(share);
+            let gradients = GradientsParams::from_grads(loss.backward(), &self.model);
+            accumulator.accumulate(&self.model, gradients);
+        }
+        let Gradients {
+            encoder,
+            head,
+            norm,
+        } = gradients::take_apart(&self.model, accumulator.grads()).map_err(|path| {
+            let found =
+                format!("the loss is {mean:.3}, and the gradient of `{path}` is not finite");
+            self.not_finite(self.state.step + 1, found)
+        })?;
+        let factor = self.schedule().factor(self.state.step);
+        let (rate, head_rate) = (factor * self.rates.encoder, factor * self.rates.head);
+        let model = self.optimizer.step(head_rate, self.model.clone(), head);
+        self.model = self.optimizer.step(rate, model, encoder);
+        self.state.step += 1;
+        self.state.update += 1;
+        self.state.loss_sum += mean;
+        self.state.seconds += start.elapsed().as_secs_f64();
+        Ok(Line::Step {
+            step: self.state.step,
+            epoch: self.state.epoch,
+            loss: mean,
+            gradient_norm: norm,
+            learning_rate: rate,
+            head_learning_rate: head_rate,
+        })
+    }
+
+    fn with_penalty(&self, loss: Tensor<1>) -> Tensor<1> {
+        match self.rates.penalty {
+            Some(strength) => {
+                loss + self
+                    .model
+                    .orthogonality_penalty(Penalty::Paper)
+                    .mul_scalar(strength)
+            }
+            None => loss,
+        }
+    }
+
+    /// Names the first parameter, or else the first gradient, that is not finite.
+    fn loss_not_finite(&self, loss: Tensor<1>, value: f64) -> Error {
+        if let Some(path) = parameters::first_not_finite(&self.model) {
+            let found = format!(
+                "the loss is {value}, and the parameter `{path}` holds numbers that are not finite"
+            );
+            return self.not_finite(self.state.step + 1, found);
+        }
+        let gradients = GradientsParams::from_grads(loss.backward(), &self.model);
+        let found = match gradients::take_apart(&self.model, gradients) {
+            Err(path) => format!("the gradient of `{path}` is not finite either"),
+            Ok(_) => "all gradients are finite".into(),
+        };
+        let found = format!("the loss is {value}, all parameters are finite, and {found}");
+        self.not_finite(self.state.step + 1, found)
+    }
+
+    /// Saves the state as it is, before the update that failed, if it is worth keeping.
+    fn not_finite(&self, step: usize, found: String) -> Error {
+        let kept = match parameters::first_not_finite(&self.model) {
+            None => match self.save() {
+                Ok(folder) => format!(
+                    "the state after step {} is in `{}`",
+                    self.state.step,
+                    folder.display()
+                ),
+                Err(error) => format!("the state before it could not be saved ({error})"),
+            },
+            Some(_) => match checkpoint::latest(&self.config.out) {
+                Ok(Some(folder)) => format!("the last good state is in `{}`", folder.display()),
+                _ => "there was no good state to save".into(),
+            },
+        };
+        Error::NotFinite { step, found, kept }
+    }
+
+    /// Validates, remembers the best, and decides whether to go on.
+    fn end_epoch(&mut self) -> Result<(Line, Progress), Error> {
+        let validation = evaluate(
+            &self.model.valid(),
+            self.task,
+            self.validation,
+            &self.device,
+        );
+        if !validation.loss().is_finite() {
+            let found = match parameters::first_not_finite(&self.model) {
+                Some(path) => format!("the parameter `{path}` holds numbers that are not finite"),
+                None => "all parameters are finite".into(),
+            };
+            let loss = validation.loss();
+            let found = format!("the validation loss is {loss}, and {found}");
+            return Err(self.not_finite(self.state.step, found));
+        }
+        let epoch = self.state.epoch;
+        let before = self.state.best.as_ref();
+        let best = before.is_none_or(|best| validation.is_better_than(&best.validation));
+        if best {
+            let trained = parameters::trained(&self.model);
+            self.best = Some(self.model.clone().into_record_group(trained));
+            self.state.best = Some(Best {
+                epoch,
+                validation: validation.clone(),
+            });
+        }
+        let training_loss = self.state.loss_sum / self.state.update.max(1) as f64;
+        self.state.epoch += 1;
+        self.state.update = 0;
+        self.state.loss_sum = 0.0;
+        let since = epoch - self.state.best.as_ref().map_or(epoch, |best| best.epoch);
+        self.state.stopped = self.config.patience.is_some_and(|most| since >= most);
+        let line = Line::Epoch {
+            step: self.state.step,
+            epoch,
+            training_loss,
+            validation: validation.clone(),
+            best,
+        };
+        let progress = Progress::Epoch {
+            epoch,
+            training_loss,
+            validation,
+            best,
+            stops: self.state.stopped,
+        };
+        Ok((line, progress))
+    }
+}
+
+/// Whether a folder holds anything of a run.
+pub(crate) fn is_used(out: &Path) -> Result<bool, Error> {
+    Ok(out.join(Log::NAME).exists() || checkpoint::exists(out)?)
+}
