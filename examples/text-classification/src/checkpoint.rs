@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::files;
 use crate::metrics::Metrics;
 use crate::parameters;
-use crate::run::RunConfig;
+use crate::settings::RunConfig;
 
 /// Everything but tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -20,20 +20,12 @@ use crate::log::{Line, Log};
 use crate::order;
 use crate::parameters;
 use crate::progress::Progress;
-use crate::run::RunConfig;
 use crate::schedule::Schedule;
+use crate::settings::{Rates, RunConfig};
 use crate::task::Task;
 
-/// Peak learning rates and the strength of the penalty, chosen or the method's.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rates {
-    pub(crate) encoder: f64,
-    pub(crate) head: f64,
-    pub(crate) penalty: Option<f64>,
-}
-
-/// A training between two updates.
-pub(crate) struct Training<'a> {
+/// What a training is about, which does not change.
+pub(crate) struct Setting<'a> {
     pub(crate) config: &'a RunConfig,
     pub(crate) origin: Origin,
     pub(crate) rates: Rates,
@@ -42,6 +34,11 @@ pub(crate) struct Training<'a> {
     pub(crate) validation: &'a Encoded,
     /// Without autodiff.
     pub(crate) device: Device,
+}
+
+/// A training between two updates.
+pub(crate) struct Training<'a> {
+    pub(crate) setting: Setting<'a>,
     pub(crate) model: Classifier,
     optimizer: ModuleOptimizer,
     pub(crate) state: State,
@@ -49,15 +46,13 @@ pub(crate) struct Training<'a> {
     best: Option<ModuleRecord>,
 }
 
-/// The parts of a [`Training`] that do not change.
-pub(crate) struct Setting<'a> {
-    pub(crate) config: &'a RunConfig,
-    pub(crate) origin: Origin,
-    pub(crate) rates: Rates,
-    pub(crate) task: &'a Task,
-    pub(crate) training: &'a Encoded,
-    pub(crate) validation: &'a Encoded,
-    pub(crate) device: Device,
+/// A training that has come to its end.
+pub(crate) struct Finished {
+    /// As after the best epoch.
+    pub(crate) model: Classifier,
+    pub(crate) best: Best,
+    pub(crate) steps: usize,
+    pub(crate) seconds_per_step: f64,
 }
 
 impl<'a> Training<'a> {
@@ -65,23 +60,8 @@ impl<'a> Training<'a> {
     pub(crate) fn new(setting: Setting<'a>, model: Classifier) -> Self {
         // Without weight decay, which would pull a free 2x2 block and a scale towards zero instead of the identity.
         let optimizer = AdamWConfig::new().with_weight_decay(0.0).with_epsilon(1e-8);
-        let Setting {
-            config,
-            origin,
-            rates,
-            task,
-            training,
-            validation,
-            device,
-        } = setting;
         Self {
-            config,
-            origin,
-            rates,
-            task,
-            training,
-            validation,
-            device,
+            setting,
             model,
             optimizer: optimizer.init(),
             state: State::start(),
@@ -96,11 +76,11 @@ impl<'a> Training<'a> {
             model,
             optimizer,
             best,
-        } = checkpoint::load(&self.config.out, &self.origin)?;
+        } = checkpoint::load(&self.setting.config.out, &self.setting.origin)?;
         let model = self
             .model
             .try_load_record(model.allow_partial(true))
-            .map_err(|error| Error::run(&self.config.out, error.to_string()))?;
+            .map_err(|error| Error::run(&self.setting.config.out, error.to_string()))?;
         Ok(Self {
             model,
             optimizer: self.optimizer.load_record(optimizer),
@@ -112,19 +92,24 @@ impl<'a> Training<'a> {
 
     /// Updates in an epoch.
     fn updates(&self) -> usize {
-        let batches = self.training.tokens.len().div_ceil(self.config.batch_size);
-        batches.div_ceil(self.config.accumulation)
+        let batches = self
+            .setting
+            .training
+            .tokens
+            .len()
+            .div_ceil(self.setting.config.batch_size);
+        batches.div_ceil(self.setting.config.accumulation)
     }
 
     /// Updates in all epochs.
     pub(crate) fn steps(&self) -> usize {
-        self.updates() * self.config.epochs
+        self.updates() * self.setting.config.epochs
     }
 
     fn schedule(&self) -> Schedule {
         let steps = self.steps();
         Schedule {
-            warmup: (self.config.warmup * steps as f64).round() as usize,
+            warmup: (self.setting.config.warmup * steps as f64).round() as usize,
             steps,
         }
     }
@@ -134,11 +119,11 @@ impl<'a> Training<'a> {
     pub(crate) fn run(
         mut self,
         on_progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
-    ) -> Result<(Classifier, State), Error> {
-        let mut log = Log::open(&self.config.out, self.state.epoch, self.state.step)?;
-        let lengths = self.training.lengths();
-        while self.state.epoch < self.config.epochs && !self.state.stopped {
-            let config = self.config;
+    ) -> Result<Finished, Error> {
+        let mut log = Log::open(&self.setting.config.out, self.state.epoch, self.state.step)?;
+        let lengths = self.setting.training.lengths();
+        while self.state.epoch < self.setting.config.epochs && !self.state.stopped {
+            let config = self.setting.config;
             let batches = order::epoch(&lengths, config.batch_size, config.seed, self.state.epoch);
             let updates = batches.chunks(config.accumulation);
             for update in updates.skip(self.state.update) {
@@ -158,22 +143,26 @@ impl<'a> Training<'a> {
             let (line, progress) = self.end_epoch()?;
             log.write(&line)?;
             self.save()?;
-            let more = self.state.epoch < self.config.epochs && !self.state.stopped;
+            let more = self.state.epoch < self.setting.config.epochs && !self.state.stopped;
             if on_progress(&progress).is_break() && more {
                 return Err(self.interrupt()?);
             }
         }
-        if let Some(best) = self.best.take() {
-            self.model = self.model.load_record(best.allow_partial(true));
-        }
-        Ok((self.model, self.state))
+        let record = self.best.take().expect("an epoch has been validated");
+        let best = self.state.best.take().expect("as its record");
+        Ok(Finished {
+            model: self.model.load_record(record.allow_partial(true)),
+            best,
+            steps: self.state.step,
+            seconds_per_step: self.state.seconds / self.state.step as f64,
+        })
     }
 
-    fn save(&self) -> Result<std::path::PathBuf, Error> {
+    pub(crate) fn save(&self) -> Result<std::path::PathBuf, Error> {
         checkpoint::save(
-            &self.config.out,
+            &self.setting.config.out,
             &self.state,
-            &self.origin,
+            &self.setting.origin,
             &self.model,
             &self.optimizer,
             self.best.as_ref(),
@@ -192,13 +181,13 @@ impl<'a> Training<'a> {
     fn update(&mut self, batches: &[Vec<usize>]) -> Result<Line, Error> {
         let start = Instant::now();
         let examples: usize = batches.iter().map(Vec::len).sum();
-        let device = self.device.clone().autodiff();
+        let device = self.setting.device.clone().autodiff();
         let mut accumulator = GradientsAccumulator::new();
         let mut mean = 0.0;
         for batch in batches {
             let share = batch.len() as f64 / examples as f64;
-            let (tokens, targets) = self.training.batch(batch, &device);
-            let loss = self.model.loss(self.task, &tokens, &targets);
+            let (tokens, targets) = self.setting.training.batch(batch, &device);
+            let loss = self.model.loss(self.setting.task, &tokens, &targets);
             let value = f64::from(loss.clone().into_scalar::<f32>());
             if !value.is_finite() {
                 return Err(self.loss_not_finite(loss, value));
@@ -212,13 +201,13 @@ impl<'a> Training<'a> {
             encoder,
             head,
             norm,
-        } = gradients::take_apart(&self.model, accumulator.grads()).map_err(|path| {
-            let found =
-                format!("the loss is {mean:.3}, and the gradient of `{path}` is not finite");
-            self.not_finite(self.state.step + 1, found)
-        })?;
+        } = gradients::take_apart(&self.model, accumulator.grads())
+            .map_err(|path| self.gradient_not_finite(mean, &path))?;
         let factor = self.schedule().factor(self.state.step);
-        let (rate, head_rate) = (factor * self.rates.encoder, factor * self.rates.head);
+        let (rate, head_rate) = (
+            factor * self.setting.rates.encoder,
+            factor * self.setting.rates.head,
+        );
         let model = self.optimizer.step(head_rate, self.model.clone(), head);
         self.model = self.optimizer.step(rate, model, encoder);
         self.state.step += 1;
@@ -236,7 +225,7 @@ impl<'a> Training<'a> {
     }
 
     fn with_penalty(&self, loss: Tensor<1>) -> Tensor<1> {
-        match self.rates.penalty {
+        match self.setting.rates.penalty {
             Some(strength) => {
                 loss + self
                     .model
@@ -247,58 +236,16 @@ impl<'a> Training<'a> {
         }
     }
 
-    /// Names the first parameter, or else the first gradient, that is not finite.
-    fn loss_not_finite(&self, loss: Tensor<1>, value: f64) -> Error {
-        if let Some(path) = parameters::first_not_finite(&self.model) {
-            let found = format!(
-                "the loss is {value}, and the parameter `{path}` holds numbers that are not finite"
-            );
-            return self.not_finite(self.state.step + 1, found);
-        }
-        let gradients = GradientsParams::from_grads(loss.backward(), &self.model);
-        let found = match gradients::take_apart(&self.model, gradients) {
-            Err(path) => format!("the gradient of `{path}` is not finite either"),
-            Ok(_) => "all gradients are finite".into(),
-        };
-        let found = format!("the loss is {value}, all parameters are finite, and {found}");
-        self.not_finite(self.state.step + 1, found)
-    }
-
-    /// Saves the state as it is, before the update that failed, if it is worth keeping.
-    fn not_finite(&self, step: usize, found: String) -> Error {
-        let kept = match parameters::first_not_finite(&self.model) {
-            None => match self.save() {
-                Ok(folder) => format!(
-                    "the state after step {} is in `{}`",
-                    self.state.step,
-                    folder.display()
-                ),
-                Err(error) => format!("the state before it could not be saved ({error})"),
-            },
-            Some(_) => match checkpoint::latest(&self.config.out) {
-                Ok(Some(folder)) => format!("the last good state is in `{}`", folder.display()),
-                _ => "there was no good state to save".into(),
-            },
-        };
-        Error::NotFinite { step, found, kept }
-    }
-
     /// Validates, remembers the best, and decides whether to go on.
     fn end_epoch(&mut self) -> Result<(Line, Progress), Error> {
         let validation = evaluate(
             &self.model.valid(),
-            self.task,
-            self.validation,
-            &self.device,
+            self.setting.task,
+            self.setting.validation,
+            &self.setting.device,
         );
         if !validation.loss().is_finite() {
-            let found = match parameters::first_not_finite(&self.model) {
-                Some(path) => format!("the parameter `{path}` holds numbers that are not finite"),
-                None => "all parameters are finite".into(),
-            };
-            let loss = validation.loss();
-            let found = format!("the validation loss is {loss}, and {found}");
-            return Err(self.not_finite(self.state.step, found));
+            return Err(self.validation_not_finite(validation.loss()));
         }
         let epoch = self.state.epoch;
         let before = self.state.best.as_ref();
@@ -316,7 +263,11 @@ impl<'a> Training<'a> {
         self.state.update = 0;
         self.state.loss_sum = 0.0;
         let since = epoch - self.state.best.as_ref().map_or(epoch, |best| best.epoch);
-        self.state.stopped = self.config.patience.is_some_and(|most| since >= most);
+        self.state.stopped = self
+            .setting
+            .config
+            .patience
+            .is_some_and(|most| since >= most);
         let line = Line::Epoch {
             step: self.state.step,
             epoch,

@@ -326,6 +326,7 @@ fn numbers_are_learned_in_their_own_units() {
     place.config.regression = true;
     place.config.epochs = 30;
     place.config.patience = None;
+    place.config.learning_rate = Some(3e-2);
     place.config.head_learning_rate = Some(1e-2);
     let trained = place.train().unwrap();
     let Metrics::Regression { mse, pearson, .. } = trained.outcome.test else {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::methods::METHODS;
-use crate::run::RunConfig;
+use crate::settings::RunConfig;
 
 /// Fine-tunes a BERT encoder on texts.
 #[derive(Clone, Debug, Parser)]
@@ -20,7 +20,7 @@ pub struct Options {
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Trains on a labelled file and writes an adapter.
-    Train(Train),
+    Train(Box<Train>),
     /// Measures an adapter on a labelled file.
     Eval(Eval),
     /// Labels texts: label TAB probability TAB text.

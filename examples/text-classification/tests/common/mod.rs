@@ -216,8 +216,8 @@ impl Place {
     /// The lines of the log of one event.
     pub fn log(&self, event: &str) -> Vec<serde_json::Value> {
         let text = std::fs::read_to_string(self.out("log.jsonl")).expect("a log");
-        let lines = text.lines().map(|line| serde_json::from_str(line));
-        let lines = lines.map(|line: Result<serde_json::Value, _>| line.expect("JSON"));
+        let parse = |line: &str| serde_json::from_str::<serde_json::Value>(line).expect("JSON");
+        let lines = text.lines().map(parse);
         lines.filter(|line| line["event"] == event).collect()
     }
 }
