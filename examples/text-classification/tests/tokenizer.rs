@@ -4,6 +4,10 @@ mod common;
 
 use common::WORDS;
 use text_classification::TextTokenizer;
+use tokenizers::models::wordpiece::WordPiece;
+use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
+use tokenizers::processors::bert::BertProcessing;
+use tokenizers::{PaddingParams, PaddingStrategy, Tokenizer, TruncationParams};
 
 fn tokenizer(words: &[&str], max_length: usize) -> TextTokenizer {
     let folder = tempfile::tempdir().unwrap();
@@ -43,6 +47,41 @@ fn an_upper_case_symbol_does_not_make_a_vocabulary_cased() {
     let tokenizer = tokenizer(&uncased, 16);
     let tokens = tokenizer.encode("Film", None).unwrap();
     assert_eq!(tokens.ids, [2, 8, 3]);
+}
+
+#[test]
+fn padding_and_truncation_of_a_tokenizer_json_are_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let vocabulary = folder.path().join("vocab.txt");
+    std::fs::write(&vocabulary, WORDS.join("\n") + "\n").unwrap();
+    let words = WordPiece::from_file(vocabulary.to_str().unwrap()).build();
+    let mut baked = Tokenizer::new(words.unwrap());
+    let (cls, sep) = (("[CLS]".to_string(), 2), ("[SEP]".to_string(), 3));
+    baked
+        .with_pre_tokenizer(Some(BertPreTokenizer))
+        .with_post_processor(Some(BertProcessing::new(sep, cls)));
+    let limit = TruncationParams {
+        max_length: 4,
+        ..TruncationParams::default()
+    };
+    baked.with_truncation(Some(limit)).unwrap();
+    let fixed = PaddingParams {
+        strategy: PaddingStrategy::Fixed(9),
+        ..PaddingParams::default()
+    };
+    baked.with_padding(Some(fixed));
+    let json = folder.path().join("tokenizer.json");
+    baked.save(&json, false).unwrap();
+    // As saved, it cuts at 4 and fills up to 9.
+    let plain = Tokenizer::from_file(&json).unwrap();
+    let encoded = plain.encode("good bad film", true).unwrap();
+    assert_eq!(encoded.get_ids(), [2, 6, 7, 3, 0, 0, 0, 0, 0]);
+
+    let tokenizer = TextTokenizer::from_json(&json, 8).unwrap();
+    let tokens = tokenizer.encode("good bad film", None).unwrap();
+    assert_eq!(tokens.ids, [2, 6, 7, 8, 3]);
+    let cut = tokenizer.encode("good bad film great awful the plot", None);
+    assert_eq!(cut.unwrap().ids, [2, 6, 7, 8, 9, 10, 11, 3]);
 }
 
 #[test]
