@@ -113,12 +113,8 @@ impl Predictor {
         }))
     }
 
-    /// How many of the texts are longer than the model was trained for, in words; none if all fit.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`TextTokenizer::encode`].
-    pub fn about_truncation(&self, texts: &[Text]) -> Result<Option<String>, Error> {
+    /// A sentence about texts that lost their end, if there are any.
+    pub(crate) fn about_truncation(&self, texts: &[Text]) -> Result<Option<String>, Error> {
         let tokens = self.tokens(texts)?;
         Ok(encoded::about_truncation(
             &tokens,
