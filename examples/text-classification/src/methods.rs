@@ -2,7 +2,7 @@
 
 use burn::module::{Lora, Module, ModuleMapper, Param, ParamGroup};
 use burn::tensor::{Tensor, TensorData};
-use burn_goft::{Goft, GoftModule, NormScale};
+use burn_goft::{Goft, GoftModule, NormScale, Oft};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -55,7 +55,7 @@ pub(crate) struct Attachment {
 ///
 /// Learning rates are those that did well on a few hundred sentences of movie reviews with a 6-layer encoder; angles are in
 /// radians and want larger steps than weights.
-pub const METHODS: [Method; 7] = [
+pub const METHODS: [Method; 8] = [
     Method {
         name: "linear-probe",
         summary: "nothing: the encoder stays as it is",
@@ -134,6 +134,17 @@ pub const METHODS: [Method; 7] = [
         what: Some(WEIGHT),
         eligible: Parameter::is_weight,
         attach: |model, how| attach_goft(model, how, Goft::quasi()),
+        file: FileKind::Goft,
+    },
+    Method {
+        name: "oft",
+        summary: "a rotation of each linear weight, in blocks of 32",
+        learning_rate: 1e-3,
+        head_learning_rate: 3e-3,
+        penalty: None,
+        what: Some(WEIGHT),
+        eligible: Parameter::is_weight,
+        attach: |model, how| attach_goft(model, how, Goft::oft(Oft::exact(32))),
         file: FileKind::Goft,
     },
 ];

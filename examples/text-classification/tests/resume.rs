@@ -47,6 +47,7 @@ fn resumed_is_uninterrupted() {
         "goft",
         "goft-star",
         "qgoft",
+        "oft",
     ] {
         let uninterrupted = place(method);
         let outcome = straight(&uninterrupted.config).unwrap();
