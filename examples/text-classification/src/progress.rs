@@ -28,6 +28,8 @@ pub enum Progress {
         epoch: usize,
         /// Mean loss of its examples, without any penalty.
         loss: f64,
+        /// How long it took.
+        seconds: f64,
     },
     /// A validated epoch.
     Epoch {

@@ -44,6 +44,9 @@ pub struct RunConfig {
     pub accumulation: usize,
     /// Passes over the training data, fewer with early stopping.
     pub epochs: usize,
+    /// So many updates instead, whatever the validation says; the last state is kept, not the best.
+    #[serde(default)]
+    pub steps: Option<usize>,
     /// Peak learning rate in the encoder; the method's where none is given.
     pub learning_rate: Option<f64>,
     /// Peak learning rate of the head; the method's where none is given.
@@ -87,6 +90,7 @@ impl RunConfig {
             batch_size: 16,
             accumulation: 1,
             epochs: 5,
+            steps: None,
             learning_rate: None,
             head_learning_rate: None,
             penalty: None,
@@ -111,6 +115,9 @@ impl RunConfig {
             if number == 0 {
                 return refuse(format!("the {name} is 0; it has to be at least 1"));
             }
+        }
+        if self.steps == Some(0) {
+            return refuse("the number of steps is 0; it has to be at least 1, or none".into());
         }
         if self.patience == Some(0) {
             return refuse("the patience is 0; it has to be at least 1, or none".into());

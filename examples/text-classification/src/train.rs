@@ -101,9 +101,20 @@ impl<'a> Training<'a> {
         batches.div_ceil(self.setting.config.accumulation)
     }
 
-    /// Updates in all epochs.
+    /// Updates in all epochs, or as many as the settings ask for.
     pub(crate) fn steps(&self) -> usize {
-        self.updates() * self.setting.config.epochs
+        let config = self.setting.config;
+        config.steps.unwrap_or(self.updates() * config.epochs)
+    }
+
+    /// After the validation of the last epoch.
+    fn is_over(&self) -> bool {
+        let (state, config) = (&self.state, self.setting.config);
+        state.stopped
+            || match config.steps {
+                Some(steps) => state.step >= steps && state.update == 0,
+                None => state.epoch >= config.epochs,
+            }
     }
 
     fn schedule(&self) -> Schedule {
@@ -122,11 +133,13 @@ impl<'a> Training<'a> {
     ) -> Result<Finished, Error> {
         let mut log = Log::open(&self.setting.config.out, self.state.epoch, self.state.step)?;
         let lengths = self.setting.training.lengths();
-        while self.state.epoch < self.setting.config.epochs && !self.state.stopped {
+        while !self.is_over() {
             let config = self.setting.config;
             let batches = order::epoch(&lengths, config.batch_size, config.seed, self.state.epoch);
             let updates = batches.chunks(config.accumulation);
-            for update in updates.skip(self.state.update) {
+            let left = self.steps() - self.state.step;
+            for update in updates.skip(self.state.update).take(left) {
+                let before = self.state.seconds;
                 let line = self.update(update)?;
                 log.write(&line)?;
                 let Line::Step {
@@ -135,7 +148,12 @@ impl<'a> Training<'a> {
                 else {
                     unreachable!("an update is a step")
                 };
-                let progress = Progress::Step { step, epoch, loss };
+                let progress = Progress::Step {
+                    step,
+                    epoch,
+                    loss,
+                    seconds: self.state.seconds - before,
+                };
                 if on_progress(&progress).is_break() {
                     return Err(self.interrupt()?);
                 }
@@ -143,8 +161,7 @@ impl<'a> Training<'a> {
             let (line, progress) = self.end_epoch()?;
             log.write(&line)?;
             self.save()?;
-            let more = self.state.epoch < self.setting.config.epochs && !self.state.stopped;
-            if on_progress(&progress).is_break() && more {
+            if on_progress(&progress).is_break() && !self.is_over() {
                 return Err(self.interrupt()?);
             }
         }
@@ -249,7 +266,9 @@ impl<'a> Training<'a> {
         }
         let epoch = self.state.epoch;
         let before = self.state.best.as_ref();
-        let best = before.is_none_or(|best| validation.is_better_than(&best.validation));
+        // A fixed number of steps ends with the last state.
+        let best = self.setting.config.steps.is_some()
+            || before.is_none_or(|best| validation.is_better_than(&best.validation));
         if best {
             let trained = parameters::trained(&self.model);
             self.best = Some(self.model.clone().into_record_group(trained));

@@ -162,3 +162,24 @@ fn without_a_checkpoint_there_is_nothing_to_resume() {
     let message = straight(&place.config).unwrap_err().to_string();
     assert!(message.contains("model.bpk"), "{message}");
 }
+
+#[test]
+fn a_fixed_number_of_steps_is_resumed_as_well() {
+    let fixed = || {
+        let mut place = place("goft");
+        place.config.steps = Some(6);
+        place
+    };
+    let uninterrupted = fixed();
+    let outcome = straight(&uninterrupted.config).unwrap();
+    assert_eq!(outcome.steps, 6);
+    let expected = results(&uninterrupted, outcome);
+    // Before a validation, in an epoch that is cut short, and before the validation of that.
+    for stop in [4, 5, 6] {
+        let mut place = fixed();
+        stop_after(&place.config, stop).unwrap_err();
+        place.config.resume = true;
+        let outcome = straight(&place.config).unwrap();
+        assert!(results(&place, outcome) == expected, "after {stop}");
+    }
+}

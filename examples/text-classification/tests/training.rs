@@ -496,3 +496,35 @@ fn an_adapter_does_not_go_onto_another_model() {
         "{refusal}"
     );
 }
+
+#[test]
+fn a_fixed_number_of_steps_ends_with_the_last_state() {
+    let place = |steps| {
+        let mut place = Place::new("full");
+        // What is learned makes the validation worse.
+        let swapped = common::reviews(16, 3).into_iter().map(|(label, text)| {
+            let label = if label == "pos" { "neg" } else { "pos" };
+            format!("{label}\t{text}")
+        });
+        let validation = place.config.validation.clone().unwrap();
+        common::write_lines(&validation, swapped);
+        place.config.learning_rate = Some(1e-2);
+        place.config.head_learning_rate = Some(3e-2);
+        place.config.patience = Some(1);
+        place.config.epochs = 8;
+        place.config.steps = steps;
+        place
+    };
+    let stopped = place(None).train().unwrap().outcome;
+    assert!(stopped.steps < 40, "{stopped:?}");
+    let place = place(Some(38));
+    let mut config = place.config.clone();
+    config.patience = None;
+    let outcome = text_classification::run(&config, &mut |_| ControlFlow::Continue(())).unwrap();
+    assert_eq!((outcome.steps, outcome.best_epoch), (38, 7));
+    let epochs = place.log("epoch");
+    assert_eq!(epochs.len(), 8);
+    let score = |epoch: usize| epochs[epoch]["validation"]["accuracy"].as_f64().unwrap();
+    assert!(score(0) > score(7), "{epochs:?}");
+    assert_eq!(outcome.validation.score(), score(7));
+}

@@ -155,6 +155,7 @@ impl Train {
             batch_size: self.batch_size,
             accumulation: self.accumulation,
             epochs: self.epochs,
+            steps: None,
             learning_rate: self.learning_rate,
             head_learning_rate: self.head_learning_rate,
             penalty: self.penalty,
