@@ -88,6 +88,10 @@ pub enum Error {
     #[error(transparent)]
     Goft(#[from] burn_goft::Error),
 
+    /// A comparison cannot go on.
+    #[error(transparent)]
+    Compare(#[from] burn_goft_compare::Error),
+
     /// A loss or a gradient was NaN or infinite; the state before it is kept.
     #[error(
         "step {step}: {found}; the training was stopped: {kept}; lower the learning rate, or look at the texts of that step"

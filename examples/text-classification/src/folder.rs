@@ -88,6 +88,11 @@ impl ModelFiles {
         })
     }
 
+    /// The file of the weights.
+    pub(crate) fn weights(&self) -> &Path {
+        &self.weights
+    }
+
     fn on_hub(model: &str) -> Result<Self, Error> {
         let refused = |file: &str, error: &dyn std::fmt::Display| Error::Hub {
             model: model.into(),

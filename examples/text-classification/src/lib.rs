@@ -20,6 +20,7 @@ mod bert;
 mod checkpoint;
 mod classifier;
 pub mod cli;
+mod compare;
 mod config;
 mod data;
 #[path = "../../support/device.rs"]
@@ -51,6 +52,7 @@ mod weights;
 pub use batch::TokenBatch;
 pub use bert::Bert;
 pub use classifier::Classifier;
+pub use compare::{CompareConfig, compare};
 pub use config::{Activation, BertConfig};
 pub use data::{Example, Examples, Text, read_texts};
 pub use error::Error;

@@ -51,7 +51,11 @@ impl Data {
 }
 
 /// A random share of the examples, at least one, and the rest, at least one.
-fn hold_out(all: &Examples, share: f64, seed: u64) -> Result<(Examples, Examples), Error> {
+pub(crate) fn hold_out(
+    all: &Examples,
+    share: f64,
+    seed: u64,
+) -> Result<(Examples, Examples), Error> {
     let count = all.rows.len();
     if count < 2 {
         return Err(Error::data(
@@ -73,7 +77,7 @@ fn hold_out(all: &Examples, share: f64, seed: u64) -> Result<(Examples, Examples
     Ok((part(&order[held..]), part(&order[..held])))
 }
 
-fn digest(path: &Path) -> Result<String, Error> {
+pub(crate) fn digest(path: &Path) -> Result<String, Error> {
     let bytes = std::fs::read(path).map_err(Error::io("reading", path))?;
     let hash = Sha256::digest(bytes);
     Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())

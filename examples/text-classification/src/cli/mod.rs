@@ -1,5 +1,6 @@
 //! The command line: options in, lines and progress bars out. Everything else is in the rest of the crate.
 
+mod compare;
 mod options;
 mod show;
 
@@ -14,6 +15,7 @@ use crate::error::Error;
 use crate::predict::Predictor;
 use crate::progress::Progress;
 
+pub use compare::Compare;
 pub use options::{Command, Eval, Options, Predict, Train};
 use show::Show;
 
@@ -34,6 +36,7 @@ pub fn run(
         Command::Train(options) => train(options, out, notes, interrupted),
         Command::Eval(options) => eval(options, out, notes),
         Command::Predict(options) => predict(options, out, notes),
+        Command::Compare(options) => compare::compare(options, out, notes, interrupted),
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::compare::Compare;
 use crate::methods::METHODS;
 use crate::settings::RunConfig;
 
@@ -25,9 +26,11 @@ pub enum Command {
     Eval(Eval),
     /// Labels texts: label TAB probability TAB text.
     Predict(Predict),
+    /// Trains by several methods on equal terms and prints a table of them.
+    Compare(Box<Compare>),
 }
 
-const DEVICES: &str = "flex, or with the feature of that name: ndarray, wgpu, wgpu-cpu (software adapters), vulkan, metal, \
+pub(super) const DEVICES: &str = "flex, or with the feature of that name: ndarray, wgpu, wgpu-cpu (software adapters), vulkan, metal, \
                        webgpu, cuda";
 
 /// Options of `train`.

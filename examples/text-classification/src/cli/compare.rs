@@ -1,0 +1,121 @@
+//! `compare`: several methods on equal terms.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use burn_goft_compare::{Bars, Lines};
+use clap::Args;
+
+use super::options::DEVICES;
+use crate::compare::{CompareConfig, compare as run, method_names};
+use crate::error::Error;
+use crate::methods::METHODS;
+use crate::settings::RunConfig;
+
+/// Options of `compare`.
+#[derive(Clone, Debug, Args)]
+pub struct Compare {
+    /// Folder of the pretrained model, or its name on the Hugging Face hub.
+    #[arg(long)]
+    pub model: String,
+    /// Labelled file to learn from.
+    #[arg(long)]
+    pub train: PathBuf,
+    /// Labelled file that the table is measured on.
+    #[arg(long)]
+    pub eval: PathBuf,
+    /// Labelled file on which learning rates are chosen, instead of a share of the training examples.
+    #[arg(long)]
+    pub validation: Option<PathBuf>,
+    /// Share of the training examples on which learning rates are chosen.
+    #[arg(long, default_value_t = 0.2, conflicts_with = "validation")]
+    pub validation_share: f64,
+    /// Folder for records and table. The same command goes on where it was.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// The methods, separated by commas; differences are to the first.
+    #[arg(long, value_delimiter = ',', default_values_t = method_names(), value_parser = METHODS.map(|method| method.name))]
+    pub methods: Vec<String>,
+    /// Learning rates that each method tries, around its default: 3 are 0.3, 1 and 3 times it, 5 are 0.1 to 10 times.
+    #[arg(long, default_value_t = 3)]
+    pub rates_per_method: usize,
+    /// Runs at each rate, to choose one.
+    #[arg(long, default_value_t = 1)]
+    pub tuning_seeds: u64,
+    /// Runs at the chosen rate, with other seeds, for the table.
+    #[arg(long, default_value_t = 3)]
+    pub test_seeds: u64,
+    /// Updates of every run.
+    #[arg(long, conflicts_with = "epochs")]
+    pub steps: Option<usize>,
+    /// Passes over the training data, instead of a number of updates.
+    #[arg(long, default_value_t = 5)]
+    pub epochs: usize,
+    /// So many of the training examples, drawn at random, validation included.
+    #[arg(long)]
+    pub limit_train: Option<usize>,
+    /// So many of the test examples, drawn at random.
+    #[arg(long)]
+    pub limit_eval: Option<usize>,
+    /// Labelled pairs: how well the cosine of their embeddings fits the labels, before and after. Labels are numbers, or
+    /// `entailment` and `contradiction`.
+    #[arg(long)]
+    pub forgetting: Option<PathBuf>,
+    /// Labels are numbers.
+    #[arg(long)]
+    pub regression: bool,
+    /// Texts in a batch.
+    #[arg(long, default_value_t = 16)]
+    pub batch_size: usize,
+    /// Rank of LoRA.
+    #[arg(long, default_value_t = 8)]
+    pub rank: usize,
+    /// Longest text in tokens; what is longer is cut.
+    #[arg(long, default_value_t = 128)]
+    pub max_length: usize,
+    #[arg(long, default_value = "flex", help = DEVICES)]
+    #[allow(missing_docs, reason = "its help is DEVICES")]
+    pub device: String,
+}
+
+impl Compare {
+    fn config(&self) -> CompareConfig {
+        let defaults = RunConfig::new(&self.model, &self.train, &self.eval, &self.out, "");
+        CompareConfig {
+            run: RunConfig {
+                validation: self.validation.clone(),
+                validation_share: self.validation_share,
+                regression: self.regression,
+                batch_size: self.batch_size,
+                epochs: self.epochs,
+                steps: self.steps,
+                rank: self.rank,
+                max_length: self.max_length,
+                device: self.device.clone(),
+                ..defaults
+            },
+            methods: self.methods.clone(),
+            rates_per_method: self.rates_per_method,
+            tuning_seeds: self.tuning_seeds,
+            test_seeds: self.test_seeds,
+            limit_train: self.limit_train,
+            limit_eval: self.limit_eval,
+            forgetting: self.forgetting.clone(),
+        }
+    }
+}
+
+pub(super) fn compare(
+    options: &Compare,
+    out: &mut dyn Write,
+    notes: &mut dyn Write,
+    interrupted: &AtomicBool,
+) -> Result<(), Error> {
+    let config = options.config();
+    let report = match std::io::stderr().is_terminal() {
+        true => run(&config, &mut Bars::new(), interrupted),
+        false => run(&config, &mut Lines::new(notes), interrupted),
+    }?;
+    super::write_line(out, report.markdown().trim_end())
+}

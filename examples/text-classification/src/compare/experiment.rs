@@ -1,0 +1,194 @@
+//! A run of the comparison as a training of this crate.
+
+use std::error::Error as StdError;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use burn::tensor::Device;
+use burn_goft_compare::{BeforeAfter, Experiment, Outcome, RunError, RunSpec, Split, Steps};
+use tempfile::TempDir;
+
+use super::forgetting::Pairs;
+use super::splits::{self, Splits};
+use super::{drift, grid, machine};
+use crate::bert::Bert;
+use crate::data::Text;
+use crate::device::device;
+use crate::encoded::tokenize;
+use crate::error::Error;
+use crate::folder::{ModelFiles, Pretrained};
+use crate::memory;
+use crate::methods::Method;
+use crate::metrics::Metrics;
+use crate::predict::Predictor;
+use crate::progress::Progress;
+use crate::run::{Trained, train};
+use crate::settings::RunConfig;
+use crate::tokenizer::Tokens;
+
+/// Texts on which drift is measured, at most.
+const TEXTS: usize = 256;
+
+pub(super) struct Tuning<'a> {
+    run: &'a RunConfig,
+    /// Files of the splits, and of the run on its way.
+    folder: TempDir,
+    before: Before,
+    interrupted: &'a AtomicBool,
+}
+
+/// The pretrained encoder and what it is measured on.
+struct Before {
+    bert: Bert,
+    texts: Vec<Tokens>,
+    /// With the metric.
+    pairs: Option<(Pairs, f64)>,
+    device: Device,
+}
+
+impl<'a> Tuning<'a> {
+    pub(super) fn new(
+        run: &'a RunConfig,
+        splits: &Splits,
+        pairs: Option<Pairs>,
+        interrupted: &'a AtomicBool,
+    ) -> Result<Self, Error> {
+        let folder = temporary(&run.out)?;
+        splits.write(folder.path())?;
+        let device = device(&run.device).map_err(Error::Settings)?;
+        let Pretrained {
+            bert, tokenizer, ..
+        } = ModelFiles::find(&run.model)?.load(run.max_length, &device)?;
+        let texts: Vec<&Text> = splits.test.rows.iter().map(|row| &row.text).collect();
+        let texts = tokenize(texts.into_iter().take(TEXTS), &tokenizer)?;
+        let pairs = match pairs {
+            Some(pairs) => {
+                let metric = pairs.measure(&bert, &tokenizer, &device)?;
+                Some((pairs, metric))
+            }
+            None => None,
+        };
+        Ok(Self {
+            run,
+            folder,
+            before: Before {
+                bert,
+                texts,
+                pairs,
+                device,
+            },
+            interrupted,
+        })
+    }
+
+    fn config(&self, spec: &RunSpec, out: PathBuf) -> Result<RunConfig, Error> {
+        let method = Method::named(spec.method.name())?;
+        let (encoder, head) = grid::encoder_and_head(method, spec.rate);
+        let file = |name: &str| self.folder.path().join(name);
+        Ok(RunConfig {
+            train: file(splits::TRAINING),
+            validation: Some(file(splits::VALIDATION)),
+            // A run that chooses a learning rate never reads the test split.
+            eval: file(match spec.split {
+                Split::Validation => splits::VALIDATION,
+                Split::Test => splits::TEST,
+            }),
+            out,
+            method: method.name.into(),
+            targets: Vec::new(),
+            seed: spec.seed,
+            steps: Some(spec.steps as usize),
+            learning_rate: Some(encoder),
+            head_learning_rate: Some(head),
+            penalty: None,
+            patience: None,
+            resume: false,
+            ..self.run.clone()
+        })
+    }
+
+    fn is_interrupted(&self) -> ControlFlow<()> {
+        match self.interrupted.load(Ordering::Relaxed) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    }
+}
+
+impl Experiment for Tuning<'_> {
+    fn run(&self, spec: &RunSpec, steps: &mut Steps<'_>) -> Result<Outcome, Box<dyn StdError>> {
+        if self.is_interrupted().is_break() {
+            return Err(stop().into());
+        }
+        let out = temporary(self.folder.path())?;
+        let config = self.config(spec, out.path().join("run"))?;
+        let peak_is_ours = memory::forget_peak();
+        let mut on_progress = |progress: &Progress| {
+            if let Progress::Step { seconds, .. } = progress {
+                steps.done(Duration::from_secs_f64(*seconds));
+            }
+            self.is_interrupted()
+        };
+        let Trained { outcome, predictor } = train(&config, &mut on_progress).map_err(reason)?;
+        let metric = match &outcome.test {
+            Metrics::Classification { accuracy, .. } => 100.0 * accuracy,
+            regression => regression.score(),
+        };
+        let measured = Outcome {
+            adapter_bytes: Some(outcome.adapter_bytes),
+            peak_memory_bytes: outcome.peak_memory_bytes.filter(|_| peak_is_ours),
+            ..Outcome::new(metric, outcome.trainable_parameters as u64)
+        };
+        match spec.split {
+            Split::Validation => Ok(measured),
+            Split::Test => Ok(self.before.compare(&predictor, measured)?),
+        }
+    }
+
+    fn machine(&self) -> String {
+        machine::machine(&self.run.device)
+    }
+}
+
+impl Before {
+    /// The outcome with what was forgotten and how far the encoder moved.
+    fn compare(&self, after: &Predictor, outcome: Outcome) -> Result<Outcome, Error> {
+        let bert = &after.model.bert;
+        let forgetting = match &self.pairs {
+            Some((pairs, before)) => Some(BeforeAfter {
+                before: *before,
+                after: pairs.measure(bert, &after.tokenizer, &self.device)?,
+            }),
+            None => None,
+        };
+        Ok(Outcome {
+            forgetting,
+            drift: drift::measure(&self.bert, bert, &self.texts, &self.device)?,
+            ..outcome
+        })
+    }
+}
+
+/// A folder that is gone with the value; a killed process leaves it.
+fn temporary(inside: &Path) -> Result<TempDir, Error> {
+    let folder = tempfile::Builder::new().prefix(".run-").tempdir_in(inside);
+    folder.map_err(Error::io("making a folder in", inside))
+}
+
+fn stop() -> RunError {
+    RunError::Stop("asked to".into())
+}
+
+fn reason(error: Error) -> Box<dyn StdError> {
+    match error {
+        Error::Interrupted { .. } => stop().into(),
+        Error::NotFinite { step, found, .. } => {
+            RunError::Diverged(format!("step {step}: {found}")).into()
+        }
+        // A full disk, say, which is no property of the method.
+        Error::Io { .. } => RunError::Stop(error.to_string()).into(),
+        other => other.into(),
+    }
+}

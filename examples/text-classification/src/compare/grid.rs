@@ -1,0 +1,77 @@
+//! The learning rates that a method tries.
+
+use crate::methods::Method;
+
+/// The rate that a method's grid is about: the encoder's, or the head's where the encoder stays as it is.
+fn default_rate(method: &Method) -> f64 {
+    match method.learning_rate > 0.0 {
+        true => method.learning_rate,
+        false => method.head_learning_rate,
+    }
+}
+
+/// `count` rates around the default: times 0.3, 1, 3 for three, and 0.1 to 10 for five.
+pub(super) fn rates(method: &Method, count: usize) -> Vec<f64> {
+    let count = count as i32;
+    let below = (count - 1).max(0) / 2;
+    let places = -below..count - below;
+    let rate = |place| rounded(default_rate(method) * factor(place));
+    places.map(rate).collect()
+}
+
+/// The head's rate in units of the encoder's, the same at every rate of the grid.
+pub(super) fn head_ratio(method: &Method) -> f64 {
+    rounded(method.head_learning_rate / default_rate(method))
+}
+
+/// The rates of encoder and head that a rate of the grid stands for.
+pub(super) fn encoder_and_head(method: &Method, rate: f64) -> (f64, f64) {
+    let factor = rate / default_rate(method);
+    (
+        method.learning_rate * factor,
+        method.head_learning_rate * factor,
+    )
+}
+
+/// .., 0.1, 0.3, 1, 3, 10, ..: half a decade a place.
+fn factor(place: i32) -> f64 {
+    let step = if place.rem_euclid(2) == 1 { 3.0 } else { 1.0 };
+    step * 10f64.powi(place.div_euclid(2))
+}
+
+/// Four digits, so that 1e-4 times 0.3 is the number that is written 3e-5.
+fn rounded(rate: f64) -> f64 {
+    format!("{rate:.3e}").parse().expect("a number as written")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn around_the_default() {
+        let full = Method::named("full").unwrap();
+        assert_eq!(rates(full, 1), [1e-4]);
+        assert_eq!(rates(full, 2), [1e-4, 3e-4]);
+        assert_eq!(rates(full, 3), [3e-5, 1e-4, 3e-4]);
+        assert_eq!(rates(full, 6), [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3]);
+        assert!(rates(full, 0).is_empty());
+    }
+
+    #[test]
+    fn the_head_goes_along() {
+        let full = Method::named("full").unwrap();
+        let (encoder, head) = encoder_and_head(full, 3e-5);
+        assert!((encoder - 3e-5).abs() < 1e-12 && (head - 9e-4).abs() < 1e-12);
+        assert_eq!(head_ratio(full), 30.0);
+    }
+
+    #[test]
+    fn a_probe_searches_the_rate_of_its_head() {
+        let probe = Method::named("linear-probe").unwrap();
+        assert_eq!(rates(probe, 3), [3e-3, 1e-2, 3e-2]);
+        let (encoder, head) = encoder_and_head(probe, 3e-2);
+        assert_eq!(encoder, 0.0);
+        assert!((head - 3e-2).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,192 @@
+//! Compares methods on one task, on the terms of `burn_goft_compare`: the same search, data, seeds and steps for each.
+
+mod drift;
+mod experiment;
+mod forgetting;
+mod grid;
+mod machine;
+mod splits;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use burn_goft_compare::{Comparison, Method as Row, Metric, Observer, Protocol, Report};
+
+use crate::error::Error;
+use crate::files;
+use crate::folder::ModelFiles;
+use crate::methods::{METHODS, Method};
+use crate::settings::RunConfig;
+use crate::split::digest;
+use crate::task::Task;
+
+use experiment::Tuning;
+use forgetting::Pairs;
+use splits::Splits;
+
+/// The settings of a comparison. [`CompareConfig::new`] has the defaults.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CompareConfig {
+    /// What all runs share. `out` is the comparison's folder; method, seed, learning rates, penalty, targets, patience and
+    /// `resume` are not looked at. Without `steps`, every run makes those of all `epochs`.
+    pub run: RunConfig,
+    /// Names of the methods. The others' differences are to the first.
+    pub methods: Vec<String>,
+    /// Learning rates that each method tries: its default times 1, 3, 0.3, 10, 0.1 and so on.
+    pub rates_per_method: usize,
+    /// Seeds of the runs that choose a learning rate, from 0.
+    pub tuning_seeds: u64,
+    /// Seeds of the runs that are reported, the next ones.
+    pub test_seeds: u64,
+    /// At most so many training examples, those held out for validation included, drawn at random; all without it.
+    pub limit_train: Option<usize>,
+    /// At most so many test examples, drawn at random; all without it.
+    pub limit_eval: Option<usize>,
+    /// Labelled pairs on which the sentence embeddings are measured before and after.
+    pub forgetting: Option<PathBuf>,
+}
+
+impl CompareConfig {
+    /// Full fine-tuning against all other methods: three rates with one seed, then three other seeds.
+    pub fn new(run: RunConfig) -> Self {
+        Self {
+            run,
+            methods: method_names(),
+            rates_per_method: 3,
+            tuning_seeds: 1,
+            test_seeds: 3,
+            limit_train: None,
+            limit_eval: None,
+            forgetting: None,
+        }
+    }
+}
+
+/// All methods, `full` first.
+pub(crate) fn method_names() -> Vec<String> {
+    let mut names = METHODS.map(|method| method.name);
+    names.sort_by_key(|name| *name != "full");
+    names.map(String::from).to_vec()
+}
+
+/// Makes the runs that are not recorded in `run.out` yet, and the table of all.
+///
+/// No run stops early: each makes the same number of steps and is measured in its last state. Learning rates are chosen on the
+/// validation split, the table is of the test split. The forgetting and the drift of the runs on the test split are measured as
+/// well. KL(pretrained ‖ tuned) is not: the pretrained encoder has no head, and so no answers.
+///
+/// # Errors
+///
+/// [`Error::Compare`] for a folder of other settings and when `interrupted` became true, with every finished run recorded;
+/// settings, model and data that no run could use. A run that fails is no error but a row of the table.
+pub fn compare(
+    config: &CompareConfig,
+    observer: &mut dyn Observer,
+    interrupted: &AtomicBool,
+) -> Result<Report, Error> {
+    config.run.check()?;
+    let methods = config.methods.iter().map(|name| Method::named(name));
+    let methods = methods.collect::<Result<Vec<_>, _>>()?;
+    let splits = Splits::read(config)?;
+    let task = splits.task(config.run.regression)?;
+    let pairs = config.forgetting.as_deref().map(Pairs::read).transpose()?;
+    let protocol = protocol(config, &methods, &splits, &task, pairs.as_ref())?;
+    files::make_folder(&config.run.out)?;
+    let tuning = Tuning::new(&config.run, &splits, pairs, interrupted)?;
+    let report = Comparison::new(protocol, &config.run.out).run(&tuning, observer)?;
+    let report = report.with_title(format!(
+        "Fine-tuning {} on {}",
+        last_name(Path::new(&config.run.model)),
+        last_name(&config.run.train)
+    ));
+    report.write(&config.run.out)?;
+    Ok(report)
+}
+
+fn protocol(
+    config: &CompareConfig,
+    methods: &[&'static Method],
+    splits: &Splits,
+    task: &Task,
+    pairs: Option<&Pairs>,
+) -> Result<Protocol, Error> {
+    let metric = match task {
+        Task::Classification { .. } => Metric::highest("accuracy").with_unit("%").with_digits(1),
+        Task::Regression { .. } => Metric::highest("Pearson correlation"),
+    };
+    let Some((first, others)) = methods.split_first() else {
+        return Err(Error::Settings("there is no method to compare".into()));
+    };
+    let count = config.rates_per_method;
+    let run = &config.run;
+    let steps = run.steps.unwrap_or_else(|| splits.steps(run));
+    let protocol =
+        Protocol::new(metric, row(first, count, run)).with_rates(grid::rates(first, count));
+    let protocol = others.iter().fold(protocol, |protocol, method| {
+        protocol.with_method(row(method, count, run))
+    });
+    let protocol = protocol
+        .with_tuning_seeds(0..config.tuning_seeds)
+        .with_test_seeds(config.tuning_seeds..config.tuning_seeds + config.test_seeds)
+        .with_steps(steps as u64)
+        .with_context("model", model_name(&run.model)?)
+        .with_context("training file", name_of(&run.train)?)
+        .with_context("test file", name_of(&run.eval)?)
+        .with_context("training examples", splits.training.rows.len())
+        .with_context("validation examples", splits.validation.rows.len())
+        .with_context("test examples", splits.test.rows.len())
+        .with_context("examples in a step", run.batch_size * run.accumulation)
+        .with_context("batch size", run.batch_size)
+        .with_context("warm-up", run.warmup)
+        .with_context("longest text, tokens", run.max_length)
+        .with_context("optimizer", "AdamW without weight decay");
+    let protocol = match &run.validation {
+        Some(path) => protocol.with_context("validation file", name_of(path)?),
+        None => protocol,
+    };
+    Ok(match (pairs, &config.forgetting) {
+        (Some(pairs), Some(path)) => protocol
+            .with_forgetting(pairs.metric())
+            .with_context("forgetting file", name_of(path)?),
+        _ => protocol,
+    })
+}
+
+/// A method with its grid, and what else decides its result.
+fn row(method: &Method, count: usize, run: &RunConfig) -> Row {
+    let row = Row::new(method.name)
+        .with_rates(grid::rates(method, count))
+        .with_setting("trains", method.summary)
+        .with_setting("head's rate / rate", grid::head_ratio(method));
+    let row = match method.penalty {
+        Some(strength) => row.with_setting("penalty", strength),
+        None => row,
+    };
+    match method.name {
+        "lora" => row.with_setting("rank", run.rank),
+        _ => row,
+    }
+}
+
+/// Name and digest of a file: it may be moved, and may not be changed.
+fn name_of(path: &Path) -> Result<String, Error> {
+    Ok(format!(
+        "{}, SHA-256 {}",
+        last_name(path),
+        &digest(path)?[..12]
+    ))
+}
+
+fn model_name(model: &str) -> Result<String, Error> {
+    let weights = digest(ModelFiles::find(model)?.weights())?;
+    let name = match Path::new(model).is_dir() {
+        true => last_name(Path::new(model)),
+        false => model.into(),
+    };
+    Ok(format!("{name}, SHA-256 of the weights {}", &weights[..12]))
+}
+
+fn last_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
+}
