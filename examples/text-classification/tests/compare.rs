@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use burn_goft_compare::{Lines, Observer, Record, Report, RunSpec, Split};
 use common::Place;
 use text_classification::{
-    CompareConfig, Error, Example, Examples, Predictor, RunConfig, Text, Trained, compare,
+    CompareConfig, Error, Example, Examples, METHODS, Predictor, RunConfig, Text, Trained, compare,
 };
 
 /// 4 methods' worth of settings cut down to two: 2 x (2 x 1 + 2) runs of 4 steps.
@@ -201,6 +201,30 @@ fn hand_made(place: &Place, record: &Record) -> Trained {
     }
     let go_on = &mut |_: &_| std::ops::ControlFlow::Continue(());
     text_classification::train(&config, go_on).unwrap()
+}
+
+#[test]
+fn every_method_is_measured() {
+    let place = Place::new("");
+    let mut config = CompareConfig {
+        methods: METHODS.map(|method| method.name.into()).to_vec(),
+        ..config(&place)
+    };
+    config.rates_per_method = 1;
+    config.test_seeds = 1;
+    let report = run(&config, &mut ()).unwrap();
+    assert_eq!(report.records().len(), 2 * METHODS.len());
+    for record in report.records() {
+        let outcome = record.finished().map(|finished| &finished.outcome);
+        let outcome = outcome.unwrap_or_else(|| panic!("{record:?}"));
+        let Some(angle) = outcome.drift.get("angle between neurons, change in deg") else {
+            assert_eq!(record.run.split, Split::Validation);
+            continue;
+        };
+        let keeps_angles = ["linear-probe", "bitfit", "goft", "goft-star", "oft"];
+        let keeps = keeps_angles.contains(&&*record.run.method);
+        assert_eq!(*angle < 1e-3, keeps, "{record:?}");
+    }
 }
 
 #[test]

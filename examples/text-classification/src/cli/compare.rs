@@ -62,6 +62,9 @@ pub struct Compare {
     /// `entailment` and `contradiction`.
     #[arg(long)]
     pub forgetting: Option<PathBuf>,
+    /// Make runs again that failed for a reason that has been mended since.
+    #[arg(long)]
+    pub retry: bool,
     /// Labels are numbers.
     #[arg(long)]
     pub regression: bool,
@@ -102,6 +105,7 @@ impl Compare {
             limit_train: self.limit_train,
             limit_eval: self.limit_eval,
             forgetting: self.forgetting.clone(),
+            retry: self.retry,
         }
     }
 }

@@ -44,6 +44,8 @@ pub struct CompareConfig {
     pub limit_eval: Option<usize>,
     /// Labelled pairs on which the sentence embeddings are measured before and after.
     pub forgetting: Option<PathBuf>,
+    /// Make runs again that failed, unless the loss was not finite.
+    pub retry: bool,
 }
 
 impl CompareConfig {
@@ -58,6 +60,7 @@ impl CompareConfig {
             limit_train: None,
             limit_eval: None,
             forgetting: None,
+            retry: false,
         }
     }
 }
@@ -93,7 +96,12 @@ pub fn compare(
     let protocol = protocol(config, &methods, &splits, &task, pairs.as_ref())?;
     files::make_folder(&config.run.out)?;
     let tuning = Tuning::new(&config.run, &splits, pairs, interrupted)?;
-    let report = Comparison::new(protocol, &config.run.out).run(&tuning, observer)?;
+    let comparison = Comparison::new(protocol, &config.run.out);
+    let comparison = match config.retry {
+        true => comparison.with_retry(),
+        false => comparison,
+    };
+    let report = comparison.run(&tuning, observer)?;
     let report = report.with_title(format!(
         "Fine-tuning {} on {}",
         last_name(Path::new(&config.run.model)),
