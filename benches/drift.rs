@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The model is a transformer encoder; a batch of 64 texts of 32 tokens goes through it. *Report* is the comparison alone, its two
-//! forward passes already done; the claim is that it takes at most a tenth of them.
+//! forward passes already done.
 mod support;
 
 use std::rc::Rc;

@@ -2,8 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::directions::{Directions, has_direction};
-use super::host::{Host, undefined};
+use super::host::{Host, norm, undefined};
 use crate::error::Error;
 
 const METRIC: &str = "anisotropy";
@@ -50,21 +49,25 @@ pub fn anisotropy(representations: Tensor<2>) -> Result<f64, Error> {
 }
 
 pub(super) fn measure(representations: &Host) -> Result<f64, Error> {
-    let rows = representations.rows;
-    let kept = |row: &usize| has_direction(representations.row(*row));
-    let kept: Vec<usize> = (0..rows).filter(kept).collect();
-    let count = kept.len();
+    let mut sum = vec![0.0; representations.columns];
+    let mut count = 0u32;
+    for row in representations.each_row() {
+        let norm = norm(row);
+        if norm > 0.0 {
+            sum.iter_mut()
+                .zip(row)
+                .for_each(|(sum, v)| *sum += v / norm);
+            count += 1;
+        }
+    }
     if count < 2 {
+        let rows = representations.rows;
         return undefined(
             METRIC,
             format!("it needs two rows that are not zero, and {count} of {rows} are not"),
         );
     }
-    let mut sum = vec![0.0; representations.columns];
-    for direction in Directions::of(&representations.pick_rows(&kept)).each() {
-        sum.iter_mut().zip(direction).for_each(|(sum, v)| *sum += v);
-    }
     let square: f64 = sum.iter().map(|v| v * v).sum();
-    let count = count as f64;
+    let count = f64::from(count);
     Ok((square - count) / (count * (count - 1.0)))
 }

@@ -32,10 +32,6 @@ impl Directions {
         }))
     }
 
-    pub(super) fn each(&self) -> impl Iterator<Item = &[f64]> {
-        self.0.each_row()
-    }
-
     /// Every two of them, `i < j`.
     pub(super) fn pairs(&self) -> impl Iterator<Item = Pair<'_>> {
         let count = self.0.rows;

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use faer::Side;
 use serde::{Deserialize, Serialize};
 
-use super::host::{Host, alike, no_convergence, norm, undefined};
+use super::host::{Host, alike, no_convergence, relative_distance, undefined};
 use crate::error::Error;
 use crate::rotate::rotate;
 
@@ -120,7 +120,5 @@ pub(super) fn measure(before: &Host, after: &Host) -> Result<f64, Error> {
             "the matrix before is zero, and nothing is relative to it",
         );
     }
-    let moved = before.values().iter().zip(after.values());
-    let moved: Vec<f64> = moved.map(|(b, a)| a / size - b / size).collect();
-    Ok(norm(&moved))
+    Ok(relative_distance(after.values(), before.values(), size))
 }

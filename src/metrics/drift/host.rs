@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Tensor, TensorData};
 use faer::MatRef;
 use faer::linalg::solvers::Svd;
 
@@ -22,40 +22,7 @@ pub(super) struct Host {
 impl Host {
     /// The values of `tensor`, which `side` names in an error.
     pub(super) fn finite(side: &str, tensor: Tensor<2>) -> Result<Self, Error> {
-        let host = Self::read(tensor);
-        match host.values.iter().filter(|v| !v.is_finite()).count() {
-            0 => Ok(host),
-            count => Err(not_finite(side, count)),
-        }
-    }
-
-    /// The same without the check.
-    pub(super) fn read(tensor: Tensor<2>) -> Self {
-        let [rows, columns] = tensor.dims();
-        if rows * columns == 0 {
-            // A device may have no buffer to read for an empty tensor.
-            let values = Vec::new();
-            return Self {
-                values,
-                rows,
-                columns,
-            };
-        }
-        let tensor = match tensor.dtype() {
-            DType::QFloat(_) => tensor.dequantize(),
-            _ => tensor,
-        };
-        let data = tensor.into_data();
-        let values = match data.as_slice::<f32>() {
-            // The usual case, and several times as fast as the general one.
-            Ok(values) => values.iter().map(|v| f64::from(*v)).collect(),
-            Err(_) => data.iter().collect(),
-        };
-        Self {
-            values,
-            rows,
-            columns,
-        }
+        Raw::read(tensor).finite(side)
     }
 
     pub(super) fn values(&self) -> &[f64] {
@@ -147,6 +114,51 @@ impl Host {
     }
 }
 
+/// A matrix as the device gave it: reading is the device's, and the rest can be done by any thread.
+pub(super) struct Raw {
+    data: Option<TensorData>,
+    pub(super) shape: [usize; 2],
+}
+
+impl Raw {
+    pub(super) fn read(tensor: Tensor<2>) -> Self {
+        let shape = tensor.dims();
+        let tensor = match tensor.dtype() {
+            DType::QFloat(_) => tensor.dequantize(),
+            _ => tensor,
+        };
+        // A device may have no buffer to read for an empty tensor.
+        let data = (shape[0] * shape[1] > 0).then(|| tensor.into_data());
+        Self { data, shape }
+    }
+
+    /// In f64, whatever the values are.
+    pub(super) fn host(self) -> Host {
+        let [rows, columns] = self.shape;
+        let values = match &self.data {
+            None => Vec::new(),
+            Some(data) => match data.as_slice::<f32>() {
+                // The usual case, and several times as fast as the general one.
+                Ok(values) => values.iter().map(|v| f64::from(*v)).collect(),
+                Err(_) => data.iter().collect(),
+            },
+        };
+        Host {
+            values,
+            rows,
+            columns,
+        }
+    }
+
+    pub(super) fn finite(self, side: &str) -> Result<Host, Error> {
+        let host = self.host();
+        match host.values.iter().filter(|v| !v.is_finite()).count() {
+            0 => Ok(host),
+            count => Err(not_finite(side, count)),
+        }
+    }
+}
+
 /// Before and after, of one shape; `metric` is the function's name.
 pub(super) fn alike(
     metric: &'static str,
@@ -198,7 +210,7 @@ pub(super) fn undefined<T>(metric: &'static str, reason: impl Into<String>) -> R
 
 /// Euclidean norm, also where a square overflows or vanishes.
 pub(super) fn norm(vector: &[f64]) -> f64 {
-    let squares = sum_of_squares(vector);
+    let squares = sum_of_squares(vector, |_, v| v);
     if PLAIN.contains(&squares) {
         return squares.sqrt();
     }
@@ -210,18 +222,25 @@ pub(super) fn norm(vector: &[f64]) -> f64 {
     largest * squares.sum::<f64>().sqrt()
 }
 
-/// In eight lanes, which a processor adds at once; in the same order in every run.
-fn sum_of_squares(vector: &[f64]) -> f64 {
-    let (chunks, rest) = vector.as_chunks::<8>();
-    let mut lanes = [0.0; 8];
-    for chunk in chunks {
-        lanes
-            .iter_mut()
-            .zip(chunk)
-            .for_each(|(sum, v)| *sum += v * v);
+/// `|u / size - v / size|`, also where a square overflows or vanishes.
+pub(super) fn relative_distance(u: &[f64], v: &[f64], size: f64) -> f64 {
+    let squares = sum_of_squares(u, |index, u| u - v[index]);
+    if PLAIN.contains(&squares) {
+        return squares.sqrt() / size;
     }
-    let rest: f64 = rest.iter().map(|v| v * v).sum();
-    lanes.iter().sum::<f64>() + rest
+    let difference = u.iter().zip(v).map(|(u, v)| u / size - v / size);
+    norm(&Vec::from_iter(difference))
+}
+
+/// In eight lanes, which a processor adds at once; in the same order in every run.
+fn sum_of_squares(vector: &[f64], map: impl Fn(usize, f64) -> f64) -> f64 {
+    let mut lanes = [0.0; 8];
+    for (chunk, values) in vector.chunks(8).enumerate() {
+        for (lane, value) in values.iter().enumerate() {
+            lanes[lane] += map(8 * chunk + lane, *value).powi(2);
+        }
+    }
+    lanes.iter().sum()
 }
 
 /// `|u - v|`.

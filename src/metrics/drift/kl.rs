@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::host::{Host, not_finite, undefined};
+use super::host::{Host, Raw, not_finite, undefined};
 use super::spread::Spread;
 use crate::error::Error;
 
@@ -63,7 +63,7 @@ pub fn kl_divergence(before: Tensor<2>, after: Tensor<2>) -> Result<Spread, Erro
 
 /// Logits, which may be minus infinity.
 pub(super) fn logits(side: &str, tensor: Tensor<2>) -> Result<Host, Error> {
-    let host = Host::read(tensor);
+    let host = Raw::read(tensor).host();
     let broken = |v: &&f64| v.is_nan() || **v == f64::INFINITY;
     match host.values().iter().filter(broken).count() {
         0 => Ok(host),

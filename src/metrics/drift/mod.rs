@@ -12,6 +12,7 @@ mod cka;
 mod directions;
 mod distance;
 mod energy;
+mod factors;
 mod histogram;
 mod host;
 mod kl;

@@ -66,11 +66,11 @@ pub struct SpectrumChange {
 /// ```
 pub fn spectrum_change(before: Tensor<2>, after: Tensor<2>) -> Result<SpectrumChange, Error> {
     let (before, after) = alike(METRIC, before, after)?;
-    measure(&before, &after)
+    measure(spectrum(&before)?, spectrum(&after)?)
 }
 
-pub(super) fn measure(before: &Host, after: &Host) -> Result<SpectrumChange, Error> {
-    let (before, after) = (spectrum(before)?, spectrum(after)?);
+/// Of singular values, falling.
+pub(super) fn measure(before: Vec<f64>, after: Vec<f64>) -> Result<SpectrumChange, Error> {
     let size = before.first().copied().unwrap_or(0.0);
     if size == 0.0 {
         return undefined(

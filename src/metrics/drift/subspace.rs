@@ -1,9 +1,9 @@
 //! Subspaces of the leading singular directions.
 
 use burn::tensor::Tensor;
-use faer::Mat;
 
-use super::host::{Host, alike, thin_svd, undefined};
+use super::factors::Factors;
+use super::host::{Host, alike, undefined};
 use crate::error::Error;
 
 const METRIC: &str = "subspace_similarity";
@@ -57,34 +57,24 @@ pub fn subspace_similarity(before: Tensor<2>, after: Tensor<2>, k: usize) -> Res
         "{METRIC}: asked for {k} directions of a weight {:?}; pass 1 to {most}",
         before.shape()
     );
-    measure(&before.transposed(), &after.transposed(), k)
+    let factors = |weight: &Host| Factors::of(METRIC, &weight.transposed());
+    measure(&factors(&before)?, &factors(&after)?, k)
 }
 
-/// Of neurons as rows.
-pub(super) fn measure(before: &Host, after: &Host, k: usize) -> Result<f64, Error> {
+pub(super) fn measure(before: &Factors, after: &Factors, k: usize) -> Result<f64, Error> {
     if k == 0 {
         return undefined(METRIC, "asked for no direction");
     }
-    let (before, after) = (leading("before", before, k)?, leading("after", after, k)?);
-    let overlap = before.transpose() * &after;
-    Ok((overlap.norm_l2().powi(2) / k as f64).min(1.0))
-}
-
-/// The `k` leading singular directions of the neurons' space, as columns.
-fn leading(side: &str, neurons: &Host, k: usize) -> Result<Mat<f64>, Error> {
-    let (_, scaled) = neurons.scaled();
-    let svd = thin_svd(METRIC, scaled.matrix())?;
-    let values = svd.S().column_vector();
-    let rounding = f64::EPSILON * neurons.rows.max(neurons.columns) as f64;
-    if values[k - 1] <= rounding * values[0] {
-        let rank = values
-            .iter()
-            .filter(|value| **value > rounding * values[0])
-            .count();
-        return undefined(
-            METRIC,
-            format!("asked for {k} directions, and the weight {side} has rank {rank}"),
-        );
+    for (side, factors) in [("before", before), ("after", after)] {
+        let rank = factors.rank();
+        if rank < k {
+            return undefined(
+                METRIC,
+                format!("asked for {k} directions, and the weight {side} has rank {rank}"),
+            );
+        }
     }
-    Ok(svd.V().subcols(0, k).to_owned())
+    let leading = |factors: &Factors| factors.directions.subcols(0, k).to_owned();
+    let overlap = leading(before).transpose() * leading(after);
+    Ok((overlap.norm_l2().powi(2) / k as f64).min(1.0))
 }

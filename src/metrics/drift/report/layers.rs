@@ -77,7 +77,7 @@ fn measure(drift: &Drift, name: String, pair: Pair, notes: &mut Vec<String>) -> 
         anisotropy_after: None,
     };
     let name = &layer.name;
-    let Some((before, after)) = keep(name, pair.values, notes) else {
+    let Some((before, after)) = keep(name, pair.values(), notes) else {
         return layer;
     };
     layer.rows = keep(name, rows::measure(&before, &after), notes);

@@ -15,7 +15,7 @@ pub use settings::Drift;
 pub use trace::Trace;
 pub use weights::{RotationDrift, WeightDrift};
 
-use super::host::{Host, undefined};
+use super::host::{Host, Raw, undefined};
 use super::kl::logits;
 use super::spread::Spread;
 use super::{agreement, kl};
@@ -116,18 +116,26 @@ fn keep<T>(of: &str, measured: Result<T, Error>, notes: &mut Vec<String>) -> Opt
     }
 }
 
-/// A matrix before and after, on the host, or why it cannot be measured.
+/// A matrix before and after.
 struct Pair {
     shape: [usize; 2],
-    values: Result<(Host, Host), Error>,
+    before: Raw,
+    after: Raw,
 }
 
 impl Pair {
     fn read(before: Tensor<2>, after: Tensor<2>) -> Self {
-        let shape = before.dims();
-        let before = Host::finite("before", before);
-        let values = before.and_then(|before| Ok((before, Host::finite("after", after)?)));
-        Self { shape, values }
+        let (before, after) = (Raw::read(before), Raw::read(after));
+        let shape = before.shape;
+        Self {
+            shape,
+            before,
+            after,
+        }
+    }
+
+    fn values(self) -> Result<(Host, Host), Error> {
+        Ok((self.before.finite("before")?, self.after.finite("after")?))
     }
 }
 

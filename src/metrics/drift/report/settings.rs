@@ -40,7 +40,7 @@ use crate::error::Error;
 pub struct Drift {
     /// Rows of a representation that CKA, SVCCA and Procrustes see at most, 128 by default.
     pub rows: usize,
-    /// Neurons of a weight whose angles, energy, spectrum and subspace are measured at most, 64 by default. With fewer than all,
+    /// Neurons of a weight whose angles, energy, spectrum and subspace are measured at most, 32 by default. With fewer than all,
     /// spectrum and subspace are those of the weight's sampled columns, and the largest angle is that of the sampled pairs.
     pub neurons: usize,
     /// Leading singular directions in the similarity of subspaces, the `k` of its formula, 8 by default; fewer in smaller weights.
@@ -53,7 +53,7 @@ impl Default for Drift {
     fn default() -> Self {
         Self {
             rows: 128,
-            neurons: 64,
+            neurons: 32,
             directions: 8,
             seed: 0,
         }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::angles::AngleChange;
 use super::super::energy::EnergyChange;
+use super::super::factors::Factors;
 use super::super::host::Host;
 use super::super::norms::NormChange;
 use super::super::spectrum::SpectrumChange;
@@ -18,6 +19,9 @@ use crate::error::Error;
 use crate::metrics::{orthogonality_error, quasi_bounds};
 use crate::targets::is_linear_weight;
 use crate::walk::{self, Owner};
+
+/// What one decomposition of each weight is for.
+const DECOMPOSED: &str = "spectrum and subspace";
 
 /// How far one weight moved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -160,7 +164,7 @@ fn measure(drift: &Drift, path: String, pair: Pair, notes: &mut Vec<String>) -> 
         rotation: None,
     };
     let path = &path;
-    let Some((before, after)) = keep(path, pair.values, notes) else {
+    let Some((before, after)) = keep(path, pair.values(), notes) else {
         return moved;
     };
     moved.relative_change = keep(path, distance::measure(&before, &after), notes);
@@ -168,9 +172,13 @@ fn measure(drift: &Drift, path: String, pair: Pair, notes: &mut Vec<String>) -> 
     let (before, after) = (before.pick_columns(&sample), after.pick_columns(&sample));
     moved.angles = keep(path, angles::measure(&before, &after), notes);
     moved.energy = keep(path, energy::measure(&before, &after), notes);
-    moved.spectrum = keep(path, spectrum::measure(&before, &after), notes);
-    let k = drift.directions.min(d_input).min(sample.len());
-    moved.subspace = keep(path, subspace::measure(&before, &after, k), notes);
+    let factors = |neurons: &Host| keep(path, Factors::of(DECOMPOSED, neurons), notes);
+    if let [Some(before), Some(after)] = [&before, &after].map(factors) {
+        let k = drift.directions.min(d_input).min(sample.len());
+        moved.subspace = keep(path, subspace::measure(&before, &after, k), notes);
+        let spectrum = spectrum::measure(before.values, after.values);
+        moved.spectrum = keep(path, spectrum, notes);
+    }
     moved
 }
 
