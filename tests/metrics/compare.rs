@@ -441,14 +441,19 @@ fn models_and_traces_that_do_not_belong_together_are_refused() {
         message.contains("`fc1.weight`") && message.contains("missing after"),
         "{message}"
     );
-    // The same, should the model before be the smaller one.
-    let head = Drift::new().compare(
-        &base().head,
-        Trace::new(),
-        &GoftMlp::from(base()).fc1,
-        Trace::new(),
+    // A weight that only the model after has.
+    #[derive(Module, Debug)]
+    struct Empty {}
+    let forward = Drift::new().compare(&Empty {}, Trace::new(), &model, Trace::new());
+    let message = forward.unwrap_err().to_string();
+    assert!(
+        message.contains("`fc1.weight`: missing before, [7, 12] after"),
+        "{message}"
     );
-    let message = head.unwrap_err().to_string();
+
+    let layers = (base().head, base().fc1);
+    let forward = Drift::new().compare(&layers.0, Trace::new(), &layers.1, Trace::new());
+    let message = forward.unwrap_err().to_string();
     assert!(
         message.contains("[5, 3] before, [7, 12] after"),
         "{message}"
