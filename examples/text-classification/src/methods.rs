@@ -53,8 +53,8 @@ pub(crate) struct Attachment {
 
 /// All methods. A new one is a row.
 ///
-/// Learning rates are those that did well on a few hundred sentences of movie reviews with a 6-layer encoder; angles are in
-/// radians and want larger steps than weights.
+/// Learning rates did well with one seed on 400 sentences of movie reviews and a 6-layer encoder, validated on 500 others; that
+/// of `goft-star`, that of `goft`, and that of `oft` were not searched. Angles are in radians and want larger steps than weights.
 pub const METHODS: [Method; 8] = [
     Method {
         name: "linear-probe",
