@@ -6,7 +6,7 @@ use burn::tensor::activation::tanh;
 use burn::tensor::quantization::{Calibration, QuantValue};
 use burn::tensor::{DType, Tensor};
 use burn_goft::{
-    Drift, DriftReport, Error, Goft, GoftAdapter, GoftModule, Trace, agreement, angle_change,
+    Drift, DriftReport, Error, Goft, GoftAdapter, GoftModule, Oft, Trace, agreement, angle_change,
     anisotropy, energy_change, identity_distance, kl_divergence, linear_cka, norm_change,
     orthogonality_error, procrustes_distance, quasi_bounds, relative_change, row_drift,
     spectrum_change, subspace_similarity, svcca,
@@ -169,6 +169,15 @@ fn a_strict_adapter_keeps_angles_and_moves_rows() {
     for layer in &report.layers {
         assert!(layer.rows.unwrap().cosine.mean < 0.99, "{layer:?}");
     }
+}
+
+#[test]
+fn an_oft_adapter_is_measured_by_its_effective_weight() {
+    let after = adapted(Goft::oft(Oft::exact(4)));
+    let report = compare(&everything(), &base(), &after);
+    let merged = compare(&everything(), &base(), &after.merge_goft().unwrap());
+    assert_eq!(report.weights, merged.weights);
+    assert!(report.weights[0].relative_change.unwrap() > 0.01, "{report}");
 }
 
 #[test]

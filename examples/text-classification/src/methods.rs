@@ -54,7 +54,7 @@ pub(crate) struct Attachment {
 /// All methods. A new one is a row.
 ///
 /// Learning rates did well with one seed on 400 sentences of movie reviews and a 6-layer encoder, validated on 500 others; that
-/// of `goft-star`, that of `goft`, and that of `oft` were not searched. Angles are in radians and want larger steps than weights.
+/// of `goft-star`, which is that of `goft`, and that of `oft` were not searched. Angles are in radians and want larger steps than weights.
 pub const METHODS: [Method; 8] = [
     Method {
         name: "linear-probe",

@@ -44,7 +44,7 @@ pub struct WeightDrift {
     pub spectrum: Option<SpectrumChange>,
     /// [`subspace_similarity`](crate::subspace_similarity).
     pub subspace: Option<f64>,
-    /// The rotation itself, where the model after carries a GOFT adapter that is switched on.
+    /// The rotation itself, where the model after carries a GOFT or qGOFT adapter that is switched on.
     pub rotation: Option<RotationDrift>,
 }
 
@@ -92,7 +92,8 @@ pub(super) fn compare<B: Module, A: Module>(
         return Err(differ(&path, None, Some(extra)));
     }
     let read = |(path, before, after)| {
-        let rotation = rotations.get(&path).map(Rotation::read);
+        let of_pairs = |adapter: &&GoftAdapter| adapter.oft().is_none();
+        let rotation = rotations.get(&path).filter(of_pairs).map(Rotation::read);
         (path, Pair::read(before, after), rotation)
     };
     let measure = |(path, pair, rotation): (_, _, Option<_>), notes: &mut Vec<String>| {
