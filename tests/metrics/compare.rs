@@ -177,7 +177,10 @@ fn an_oft_adapter_is_measured_by_its_effective_weight() {
     let report = compare(&everything(), &base(), &after);
     let merged = compare(&everything(), &base(), &after.merge_goft().unwrap());
     assert_eq!(report.weights, merged.weights);
-    assert!(report.weights[0].relative_change.unwrap() > 0.01, "{report}");
+    assert!(
+        report.weights[0].relative_change.unwrap() > 0.01,
+        "{report}"
+    );
 }
 
 #[test]
