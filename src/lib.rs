@@ -159,6 +159,9 @@
 //! - Remove its cost by itself: until it is merged, each forward pass rotates. Merging a quantized weight gives a dense one.
 //! - Promise that a model forgets less. Kept angles are not a proof of kept knowledge; measure it.
 
+#[macro_use]
+mod constant;
+
 mod adapter;
 mod attach;
 mod backends;

@@ -5,11 +5,9 @@
 //! offers the mapper a flag that exists only for the call, and obeys only an answer signed with [`SIGNATURE`].
 
 use burn::module::{
-    Content, Devices, Flag, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper,
-    ModuleVisitor, Param, ParamId,
+    Content, Flag, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor, Param,
+    ParamId,
 };
-use burn::tensor::Device;
-
 /// The id that marks an answer as meant for the switch. Mappers of burn keep the id they are given.
 const SIGNATURE: u64 = 0x676f_6674_5f6f_6e21;
 
@@ -51,29 +49,7 @@ impl ModuleMapper for Flip {
 }
 
 impl Module for Switch {
-    fn collect_devices(&self, devices: Devices) -> Devices {
-        devices
-    }
-
-    fn fork(self, _device: &Device) -> Self {
-        self
-    }
-
-    fn to_device(self, _device: &Device) -> Self {
-        self
-    }
-
-    fn train(self) -> Self {
-        self
-    }
-
-    fn valid(&self) -> Self {
-        *self
-    }
-
-    fn materialize(self) -> Self {
-        self
-    }
+    without_tensors!();
 
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
         visitor.visit_flag(&self.question());

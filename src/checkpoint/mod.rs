@@ -5,6 +5,7 @@
 //! norm scale, every target's path and shape, and a SHA-256 over all of it and all tensors.
 
 mod file;
+mod fit;
 mod model;
 
 pub(crate) use model::{load, save, unmerge};

@@ -1,0 +1,129 @@
+//! burn-goft on a backend that it was built without, as a remote one is: the portable body runs there, by the same laws.
+
+#![cfg(test)]
+
+#[path = "../../oracle/mod.rs"]
+mod oracle;
+
+use burn::module::Module;
+use burn::nn::LinearConfig;
+use burn::optim::{GradientsParams, SgdConfig};
+use burn::tensor::{Device, Tensor, TensorData};
+use burn_goft::{
+    Goft, GoftLinear, GoftModule, rotate, rotate_portable, rotate_transpose, rotate_transpose_each,
+};
+use oracle::Rotation;
+
+const DIMS: [usize; 6] = [2, 3, 5, 8, 12, 137];
+
+/// Numbers in [-1, 1) that look like no pattern.
+fn numbers(seed: usize, count: usize) -> Vec<f64> {
+    let number = |k: usize| (((seed * 7919 + k) as f64) * 12.9898).sin() * 43758.5453;
+    (0..count)
+        .map(|k| 2.0 * number(k).rem_euclid(1.0) - 1.0)
+        .collect()
+}
+
+/// Blocks around rotations, so that no level shrinks what it gets.
+fn blocks(pairs: usize) -> Vec<f64> {
+    let angles = numbers(1, pairs).into_iter().map(|t| 3.0 * t);
+    let entries = angles.flat_map(|t| [t.cos(), -t.sin(), t.sin(), t.cos()]);
+    entries
+        .zip(numbers(2, 4 * pairs))
+        .map(|(e, n)| e + 0.1 * n)
+        .collect()
+}
+
+fn tensor<const D: usize>(values: &[f64], shape: [usize; D], device: &Device) -> Tensor<D> {
+    let data = TensorData::new(values.to_vec(), shape).convert_dtype(burn::tensor::DType::F32);
+    Tensor::from_data(data, device)
+}
+
+fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f64> {
+    tensor.to_data().iter().collect()
+}
+
+fn assert_close(what: &str, found: &[f64], expected: &[f64]) {
+    let scale = expected.iter().fold(0.0f64, |max, e| max.max(e.abs()));
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(
+            (found - expected).abs() <= 1e-5 * scale,
+            "{what}: {found} for {expected}"
+        );
+    }
+}
+
+#[test]
+fn rotations_and_their_gradients_are_those_of_the_oracle() {
+    let device = Device::flex().autodiff();
+    for d in DIMS {
+        let (x, upstream) = (numbers(3, 4 * d), numbers(4, 4 * d));
+        let entries = blocks(d - 1);
+        let rotation = Rotation::new(d, &entries);
+        for transpose in [false, true] {
+            let what = format!("{device:?} d = {d}, transpose {transpose}");
+            let rows = tensor(&x, [4, d], &device).require_grad();
+            let stored = tensor(&entries, [d - 1, 2, 2], &device).require_grad();
+            let turn = if transpose { rotate_transpose } else { rotate };
+            let turned = turn(rows.clone(), stored.clone(), 1);
+            let image = |v: &[f64], transpose| match transpose {
+                true => rotation.apply_transpose(v),
+                false => rotation.apply(v),
+            };
+            let expected: Vec<f64> = x.chunks(d).flat_map(|v| image(v, transpose)).collect();
+            assert_close(&what, &values(&turned), &expected);
+
+            let gradients = (turned * tensor(&upstream, [4, d], &device))
+                .sum()
+                .backward();
+            let by_x: Vec<f64> = upstream
+                .chunks(d)
+                .flat_map(|v| image(v, !transpose))
+                .collect();
+            assert_close(&what, &values(&rows.grad(&gradients).unwrap()), &by_x);
+            let vectors = |rows: &[f64]| rows.chunks(d).map(<[f64]>::to_vec).collect::<Vec<_>>();
+            let by_blocks =
+                oracle::block_gradients(&rotation, &vectors(&x), &vectors(&upstream), transpose);
+            assert_close(
+                &what,
+                &values(&stored.grad(&gradients).unwrap()),
+                &by_blocks,
+            );
+        }
+    }
+}
+
+#[test]
+fn several_rotations_are_each_of_them_and_the_portable_body_itself() {
+    let device = Device::flex();
+    let x: Tensor<2> = tensor(&numbers(5, 36), [3, 12], &device);
+    let of = |seed| tensor::<3>(&numbers(seed, 44), [11, 2, 2], &device);
+    let each = rotate_transpose_each(x.clone(), [of(6), of(7)]);
+    for (found, blocks) in each.into_iter().zip([of(6), of(7)]) {
+        let expected = rotate_portable(x.clone(), blocks, 1, true);
+        assert_eq!(values(&found), values(&expected));
+    }
+}
+
+#[test]
+fn a_layer_trains_and_merges() {
+    let device = Device::flex();
+    let linear = LinearConfig::new(12, 4).init(&device.clone().autodiff());
+    let mut layer = GoftLinear::from_linear(linear, &Goft::quasi()).unwrap();
+    let x: Tensor<2> = tensor(&numbers(8, 60), [5, 12], &device.clone().autodiff());
+    let loss = |layer: &GoftLinear| layer.forward(x.clone()).square().mean();
+    let before = values(&loss(&layer))[0];
+    for _ in 0..5 {
+        let gradients = GradientsParams::from_grads(loss(&layer).backward(), &layer);
+        layer = SgdConfig::new().init().step(0.1, layer, gradients);
+    }
+    assert!(values(&loss(&layer))[0] < 0.95 * before);
+    let (layer, x) = (layer.valid(), x.inner());
+    let merged = layer.clone().merge_goft().unwrap();
+    assert_close(
+        "merged",
+        &values(&merged.forward(x.clone())),
+        &values(&layer.forward(x)),
+    );
+}
