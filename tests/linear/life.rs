@@ -4,7 +4,9 @@ use burn::module::{Lora, Module};
 use burn::nn::{LinearConfig, LinearLayout};
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::Device;
-use burn_goft::{AngleForm, Error, Goft, GoftAdapter, GoftLinear, GoftModule, Kind, NormScale};
+use burn_goft::{
+    AngleForm, Error, Goft, GoftAdapter, GoftLinear, GoftModule, Kind, NormScale, Oft,
+};
 
 use crate::models::{self, bits, parameters, stir, values};
 use crate::{common, fill, input, linear};
@@ -289,8 +291,11 @@ fn several_layers_of_one_input_compute_what_each_does() {
         let strict = adapted(Goft::strict(), 5);
         let scaled = adapted(Goft::quasi().with_norm_scale(NormScale::Input), 6);
         let neuron = adapted(Goft::strict().with_norm_scale(NormScale::Neuron), 7);
+        let oft = adapted(Goft::oft(Oft::exact(4)), 9);
         for layers in [
             [&strict, &scaled, &neuron],
+            [&oft, &oft, &oft],
+            [&strict, &oft, &plain],
             [&strict, &plain, &neuron],
             [&off, &strict, &scaled],
             [&plain, &plain, &plain],

@@ -109,3 +109,27 @@ fn vectors_of_three_launches_turn_as_the_portable_body_turns_them() {
     assert_eq!(derivative.stages.len(), 3);
     assert_portable(&limits, &device, shape, 0);
 }
+
+/// Where a lane has no vector, nothing is summed: zero times infinity would be no number.
+#[test]
+fn an_infinite_block_makes_infinite_derivatives_and_not_nan() {
+    let (device, limits) = with_planes();
+    let ones = |shape: &[usize]| {
+        let count = shape.iter().product();
+        CubeBackend::float_from_data(TensorData::new(vec![1f32; count], shape.to_vec()), &device)
+    };
+    let mut entries = vec![1f32; 4 * 7];
+    entries[0] = f32::INFINITY;
+    let blocks = CubeBackend::float_from_data(TensorData::new(entries, [7, 2, 2]), &device);
+    // Three vectors in four lanes.
+    let derivative =
+        Rotation::within(&limits, &ones(&[3, 8]), &blocks, 1, true).expect("the device takes it");
+    assert!(derivative.stages[0].tile.lanes > 3);
+    let (_, by_blocks) =
+        derivative.differentiate(ones(&[3, 8]), ones(&[3, 8]), blocks.clone(), false, false);
+    let expected =
+        portable::gradients::<CubeBackend>(ones(&[3, 8]), ones(&[3, 8]), blocks, 1, false).1;
+    let (found, expected) = (values(by_blocks), values(expected));
+    assert!(expected.contains(&f32::INFINITY));
+    assert_eq!(found, expected);
+}
