@@ -118,18 +118,20 @@ fn an_infinite_block_makes_infinite_derivatives_and_not_nan() {
         let count = shape.iter().product();
         CubeBackend::float_from_data(TensorData::new(vec![1f32; count], shape.to_vec()), &device)
     };
-    let mut entries = vec![1f32; 4 * 7];
-    entries[0] = f32::INFINITY;
-    let blocks = CubeBackend::float_from_data(TensorData::new(entries, [7, 2, 2]), &device);
-    // Three vectors in four lanes.
-    let derivative =
-        Rotation::within(&limits, &ones(&[3, 8]), &blocks, 1, true).expect("the device takes it");
-    assert!(derivative.stages[0].tile.lanes > 3);
-    let (_, by_blocks) =
-        derivative.differentiate(ones(&[3, 8]), ones(&[3, 8]), blocks.clone(), false, false);
-    let expected =
-        portable::gradients::<CubeBackend>(ones(&[3, 8]), ones(&[3, 8]), blocks, 1, false).1;
-    let (found, expected) = (values(by_blocks), values(expected));
-    assert!(expected.contains(&f32::INFINITY));
-    assert_eq!(found, expected);
+    let without = Limits { plane: 1, ..limits };
+    // Beside registers, in a plane, and in shared memory; three vectors in four lanes.
+    for (dim, limits) in [(8, limits), (64, limits), (64, without)] {
+        let mut entries = vec![1f32; 4 * (dim - 1)];
+        entries[0] = f32::INFINITY;
+        let blocks = TensorData::new(entries, [dim - 1, 2, 2]);
+        let blocks = CubeBackend::float_from_data(blocks, &device);
+        let vectors = || ones(&[3, dim]);
+        let derivative = Rotation::within(&limits, &vectors(), &blocks, 1, true).expect("it fits");
+        assert!(derivative.stages[0].tile.lanes > 3);
+        let found = derivative.differentiate(vectors(), vectors(), blocks.clone(), false, false);
+        let expected = portable::gradients::<CubeBackend>(vectors(), vectors(), blocks, 1, false);
+        let (found, expected) = (values(found.1), values(expected.1));
+        assert!(expected.contains(&f32::INFINITY));
+        assert_eq!(found, expected);
+    }
 }
