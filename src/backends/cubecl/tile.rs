@@ -210,7 +210,7 @@ fn tile_of(elements: usize, dim: usize, work: &Work, limits: &Limits) -> Tile {
     }
 }
 
-/// As many cubes as run at once by their registers, and no more: each reads its blocks. From shapes and limits alone, so that sums
+/// As many cubes as run at once if their registers are what bounds them, and no more: each reads its blocks. From shapes and limits alone, so that sums
 /// are taken in the same order in every run.
 fn cubes(tile: &Tile, chunks: usize, work: &Work, limits: &Limits) -> usize {
     let (resident, vectors) = if work.differentiate {
