@@ -1,10 +1,9 @@
 //! COFT: OFT that stays near the identity.
 
-use burn::module::{Flag, Module, ModuleMapper, Param, Reparameterization};
+use burn::module::{Flag, Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
 
-use crate::adapter::GoftAdapter;
-use crate::oft::Oft;
+use crate::walk::Place;
 
 /// See [`constrain_oft`](crate::GoftModule::constrain_oft).
 pub(crate) fn constrain<M: Module>(model: M, radius: f64) -> M {
@@ -14,35 +13,31 @@ pub(crate) fn constrain<M: Module>(model: M, radius: f64) -> M {
     );
     model.map(&mut Constrain {
         radius,
-        names: Vec::new(),
-        oft: None,
+        place: Place::default(),
     })
 }
 
 struct Constrain {
     radius: f64,
-    names: Vec<String>,
-    /// The form of the adapter whose parameters come next.
-    oft: Option<Oft>,
+    place: Place,
 }
 
 impl ModuleMapper for Constrain {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.names.push(name.to_string());
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.place.enter(name, container_type);
     }
 
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.names.pop();
+    fn exit_module(&mut self, _name: &str, container_type: &str) {
+        self.place.exit(container_type);
     }
 
     fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
-        self.oft = Oft::read(&flag).or(self.oft);
+        self.place.meet(&flag);
         flag
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let is_skew = matches!(&self.names[..], [.., adapter, field] if adapter == GoftAdapter::NAME && field == "skew");
-        let Some(form) = self.oft.filter(|_| is_skew) else {
+        let Some(form) = self.place.oft_of_skew() else {
             return param;
         };
         let radius = self.radius;

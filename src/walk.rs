@@ -94,8 +94,48 @@ pub(crate) fn adapters<M: Module>(model: &M) -> BTreeMap<String, GoftAdapter> {
     adapters
 }
 
+/// Where a mapper is in a model.
+#[derive(Default)]
+pub(crate) struct Place {
+    names: Vec<String>,
+    in_adapter: bool,
+    oft: Option<Oft>,
+}
+
+impl Place {
+    pub(crate) fn enter(&mut self, name: &str, container_type: &str) {
+        self.names.push(name.to_string());
+        self.in_adapter |= container_type == "Reparameterization";
+    }
+
+    pub(crate) fn exit(&mut self, container_type: &str) {
+        self.names.pop();
+        if container_type == "Reparameterization" {
+            (self.in_adapter, self.oft) = (false, None);
+        }
+    }
+
+    /// To be told of every flag: the form of an OFT adapter is one.
+    pub(crate) fn meet(&mut self, flag: &Param<Flag>) {
+        if self.in_adapter {
+            self.oft = Oft::read(flag).or(self.oft);
+        }
+    }
+
+    /// The path of the parameter here, as files spell it.
+    pub(crate) fn path(&self) -> String {
+        named(self.names.join("."), self.oft)
+    }
+
+    /// The form, if the parameter here is the skew parameters of an OFT adapter.
+    pub(crate) fn oft_of_skew(&self) -> Option<Oft> {
+        self.oft
+            .filter(|_| self.names.last().is_some_and(|name| name == "skew"))
+    }
+}
+
 /// The name of a parameter in files: that of OFT's has the form in it.
-pub(crate) fn named(path: String, oft: Option<Oft>) -> String {
+fn named(path: String, oft: Option<Oft>) -> String {
     match (oft, path.strip_suffix("skew")) {
         (Some(form), Some(start)) => format!("{start}{}", form.field()),
         _ => path,
@@ -153,7 +193,9 @@ impl<F: Fn(&Entry) -> bool> ModuleVisitor for Walker<F> {
     }
 
     fn visit_flag(&mut self, flag: &Param<Flag>) {
-        self.oft = self.oft.or(Oft::read(flag));
+        if self.reparameterization.is_some() {
+            self.oft = Oft::read(flag).or(self.oft);
+        }
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {

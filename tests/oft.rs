@@ -6,7 +6,8 @@ mod models;
 #[path = "oracle/mod.rs"]
 mod oracle;
 
-use burn::nn::LinearConfig;
+use burn::module::{Module, Param};
+use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{DType, Tensor};
 use burn_goft::{Error, Goft, GoftAdapter, GoftLinear, GoftModule, Oft};
 use common::{DIMS, Row, assert_close, epsilon, normal, numbers, rows, tensor};
@@ -242,4 +243,31 @@ fn an_adapter_file_brings_the_form_with_it_and_refuses_another() {
         .load_goft(&path)
         .unwrap();
     assert_eq!(values(&again), values(&adapted(Oft::neumann(6, 3))));
+}
+
+/// A parameter of the model's own that is called as the adapter's.
+#[derive(Module, Debug)]
+struct Skewed {
+    fc: Linear,
+    skew: Param<Tensor<1>>,
+}
+
+#[test]
+fn a_models_own_parameter_of_the_same_name_is_loaded_too() {
+    let (_, device) = common::devices().remove(0);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("adapter.safetensors");
+    let adapted = |value: f32| {
+        let model = Skewed {
+            fc: models::fill(LinearConfig::new(6, 2).init(&device), 1),
+            skew: Param::from_tensor(Tensor::full([3], value, &device)),
+        };
+        let goft = Goft::oft(Oft::exact(4)).with_trainable(["skew"]);
+        stir(model.apply_goft(goft).unwrap(), 5, 0.2)
+    };
+    adapted(2.0).save_goft(&path).unwrap();
+    let loaded = stir(adapted(3.0), 8, 0.3).load_goft(&path).unwrap();
+    assert_eq!(values(&loaded), values(&adapted(2.0)));
+    let held = loaded.constrain_oft(1e-3);
+    assert_eq!(numbers(&held.skew.val()), [2.0; 3]);
 }

@@ -11,9 +11,8 @@ use super::fit::Fit;
 use crate::adapter::GoftAdapter;
 use crate::attach::{Given, replace};
 use crate::error::Error;
-use crate::oft::Oft;
 use crate::targets::refuse_adapted;
-use crate::walk::{self, Entry, Owner};
+use crate::walk::{self, Entry, Owner, Place};
 
 /// See [`save_goft`](crate::GoftModule::save_goft).
 pub(crate) fn save<M: Module>(model: &M, path: &Path) -> Result<(), Error> {
@@ -84,8 +83,7 @@ pub(crate) fn load<M: Module>(model: M, path: &Path) -> Result<M, Error> {
         fit.check_adapted()?;
         fit.check_kept()?;
         return Ok(model.map(&mut Refill {
-            names: Vec::new(),
-            oft: None,
+            place: Place::default(),
             tensors: file.tensors,
         }));
     }
@@ -127,31 +125,26 @@ pub(crate) fn unmerge<M: Module>(merged: M, path: &Path) -> Result<M, Error> {
 
 /// Sets the values of adapters and kept parameters in place, ids and training state unchanged.
 struct Refill {
-    names: Vec<String>,
-    /// The form of the adapter whose parameters come next.
-    oft: Option<Oft>,
+    place: Place,
     tensors: BTreeMap<String, TensorData>,
 }
 
 impl ModuleMapper for Refill {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.names.push(name.to_string());
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.place.enter(name, container_type);
     }
 
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.names.pop();
+    fn exit_module(&mut self, _name: &str, container_type: &str) {
+        self.place.exit(container_type);
     }
 
     fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
-        self.oft = Oft::read(&flag).or(self.oft);
+        self.place.meet(&flag);
         flag
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        match self
-            .tensors
-            .remove(&walk::named(self.names.join("."), self.oft))
-        {
+        match self.tensors.remove(&self.place.path()) {
             Some(data) => {
                 let device = param.device();
                 replace(param, flat(&data, &device))
