@@ -193,6 +193,7 @@ mod portable;
 mod regularizer;
 mod report;
 mod rotate;
+mod several;
 mod switch;
 mod targets;
 mod walk;

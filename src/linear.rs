@@ -135,8 +135,8 @@ impl GoftLinear {
         self.multiply(adapter, adapter.rotate_input(input))
     }
 
-    /// What [`forward`](Self::forward) of each layer gives for one input, read once by the CPU kernels: for the query, key and value of
-    /// attention.
+    /// What [`forward`](Self::forward) of each layer gives for one input, for the query, key and value of attention. The input is read
+    /// once, as by [`rotate_transpose_each`](crate::rotate_transpose_each).
     ///
     /// # Shapes
     ///

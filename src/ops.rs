@@ -3,7 +3,7 @@
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
 
-use crate::portable;
+use crate::{portable, several};
 
 /// The rotation, as every backend of burn provides it.
 ///
@@ -42,8 +42,8 @@ pub trait GivensOps: Backend {
         portable::rotate::<Self>(x, blocks, axis, transpose)
     }
 
-    /// Rotates `x` by each of several rotations, which the query, key and value layers of attention need. The CPU kernels read it
-    /// once for all.
+    /// Rotates `x` by each of several rotations, which the query, key and value layers of attention need. A CPU kernel reads `x` once
+    /// for all, a GPU's for two or three.
     ///
     /// # Arguments
     ///
@@ -59,9 +59,31 @@ pub trait GivensOps: Backend {
         axis: usize,
         transpose: bool,
     ) -> Vec<FloatTensor<Self>> {
-        portable::each::<Self>(blocks)
-            .map(|blocks| Self::givens_rotate(x.clone(), blocks, axis, transpose))
-            .collect()
+        several::rotate_each::<Self>(x, blocks, axis, transpose)
+    }
+
+    /// [`givens_rotate_each`](Self::givens_rotate_each) for two rotations.
+    #[fusion(meta = two_results)]
+    fn givens_rotate_two(
+        x: FloatTensor<Self>,
+        blocks: FloatTensor<Self>,
+        axis: usize,
+        transpose: bool,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let [one, two] = several::rotate_one_by_one::<Self, 2>(x, blocks, axis, transpose);
+        (one, two)
+    }
+
+    /// [`givens_rotate_each`](Self::givens_rotate_each) for three rotations.
+    #[fusion(meta = three_results)]
+    fn givens_rotate_three(
+        x: FloatTensor<Self>,
+        blocks: FloatTensor<Self>,
+        axis: usize,
+        transpose: bool,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let [one, two, three] = several::rotate_one_by_one::<Self, 3>(x, blocks, axis, transpose);
+        (one, two, three)
     }
 
     /// The derivative of a loss by the blocks, from the derivative `grad` by the rotation's result.
@@ -103,6 +125,26 @@ pub trait GivensOps: Backend {
 
 #[cfg(feature = "cubecl-backend")]
 use burn::backend::fusion::custom::TensorSpec;
+
+#[cfg(feature = "cubecl-backend")]
+fn two_results(
+    x: &TensorSpec,
+    _blocks: &TensorSpec,
+    _axis: &usize,
+    _transpose: &bool,
+) -> (TensorSpec, TensorSpec) {
+    (x.clone(), x.clone())
+}
+
+#[cfg(feature = "cubecl-backend")]
+fn three_results(
+    x: &TensorSpec,
+    _blocks: &TensorSpec,
+    _axis: &usize,
+    _transpose: &bool,
+) -> (TensorSpec, TensorSpec, TensorSpec) {
+    (x.clone(), x.clone(), x.clone())
+}
 
 #[cfg(feature = "cubecl-backend")]
 fn gradients_metadata(

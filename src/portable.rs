@@ -89,22 +89,6 @@ pub(crate) fn gradients<B: Backend>(
     )
 }
 
-/// The blocks `[d-1, 2, 2]` of each rotation in `[k, d-1, 2, 2]`.
-pub(crate) fn each<B: Backend>(blocks: FloatTensor<B>) -> impl Iterator<Item = FloatTensor<B>> {
-    let shape = blocks.shape();
-    let (count, pairs) = (shape[0], shape[1]);
-    (0..count).map(move |index| {
-        let one = [
-            span(index, index + 1),
-            span(0, pairs),
-            span(0, 2),
-            span(0, 2),
-        ];
-        let one = B::float_slice(blocks.clone(), &one);
-        B::float_reshape(one, Shape::new([pairs, 2, 2]))
-    })
-}
-
 /// Takes `a [before, n, after]` up and `b` down through `levels`, of which the first pairs neighbours, and appends the block
 /// derivatives `[count, 4]` of every level, the last level first.
 fn both_ways<B: Backend>(

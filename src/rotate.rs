@@ -91,8 +91,8 @@ pub fn rotate_transpose<const D: usize>(x: Tensor<D>, blocks: Tensor<3>, axis: u
     dispatch("rotate_transpose", x, blocks, axis, true)
 }
 
-/// [`rotate_transpose`] along the last axis by each of `K` rotations, which the CPU kernels read once: for layers that share their input, as the
-/// query, key and value of attention do.
+/// [`rotate_transpose`] along the last axis by each of `K` rotations: for layers that share their input, as the query, key and value
+/// of attention do. The CPU kernels read it once; those of GPUs once for three rotations, or two where vectors are long.
 #[cfg_attr(doc, doc = r#"$$v \mapsto (R_1^\top v, \dots, R_K^\top v)$$"#)]
 #[cfg_attr(not(doc), doc = "`v -> (R_1^T v, ..., R_K^T v)`")]
 ///

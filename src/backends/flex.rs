@@ -5,7 +5,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Bytes, Flex};
 use burn::tensor::Shape;
 
-use super::host::{self, Host, Real};
+use super::host::{self, Host, Stored};
 use crate::ops::GivensOps;
 
 impl Host for Flex {
@@ -14,19 +14,19 @@ impl Host for Flex {
         tensor.to_contiguous()
     }
 
-    fn values<C: Real>(tensor: &FlexTensor) -> &[C] {
+    fn values<D: Stored>(tensor: &FlexTensor) -> &[D] {
         tensor.storage()
     }
 
-    fn values_mut<C: Real>(tensor: &mut FlexTensor) -> Option<&mut [C]> {
+    fn values_mut<D: Stored>(tensor: &mut FlexTensor) -> Option<&mut [D]> {
         tensor.try_storage_mut()
     }
 
-    fn from_values<C: Real>(values: Vec<C>, shape: Shape) -> FlexTensor {
+    fn from_values<D: Stored>(values: Vec<D>, shape: Shape) -> FlexTensor {
         FlexTensor::new(
             Bytes::from_elems(values),
             Layout::contiguous(shape),
-            C::dtype(),
+            D::dtype(),
         )
     }
 }

@@ -12,7 +12,7 @@ use bytemuck::allocation::cast_vec;
 use bytemuck::{cast_slice, cast_slice_mut};
 use ndarray::{ArrayD, IxDyn};
 
-use super::host::{self, Host, Real};
+use super::host::{self, Host, Stored};
 use crate::ops::GivensOps;
 
 /// What a tensor of numbers is made of; anything else is no float tensor.
@@ -36,14 +36,14 @@ impl Host for NdArray {
         })
     }
 
-    fn values<C: Real>(tensor: &NdArrayTensor) -> &[C] {
+    fn values<D: Stored>(tensor: &NdArrayTensor) -> &[D] {
         of_float!(tensor, storage => {
             let values = storage.view().to_slice();
             cast_slice(values.expect("made contiguous before"))
         })
     }
 
-    fn values_mut<C: Real>(tensor: &mut NdArrayTensor) -> Option<&mut [C]> {
+    fn values_mut<D: Stored>(tensor: &mut NdArrayTensor) -> Option<&mut [D]> {
         of_float!(tensor, storage => {
             if !storage.is_unique() {
                 return None;
@@ -52,16 +52,16 @@ impl Host for NdArray {
         })
     }
 
-    fn from_values<C: Real>(values: Vec<C>, shape: Shape) -> NdArrayTensor {
+    fn from_values<D: Stored>(values: Vec<D>, shape: Shape) -> NdArrayTensor {
         fn shared<E: Clone>(values: Vec<E>, shape: Shape) -> SharedArray<E> {
             let array = ArrayD::from_shape_vec(IxDyn(shape.as_slice()), values);
             array
                 .expect("as many values as the shape has")
                 .into_shared()
         }
-        match C::dtype() {
-            DType::F64 => shared(cast_vec::<C, f64>(values), shape).into(),
-            _ => shared(cast_vec::<C, f32>(values), shape).into(),
+        match D::dtype() {
+            DType::F64 => shared(cast_vec::<D, f64>(values), shape).into(),
+            _ => shared(cast_vec::<D, f32>(values), shape).into(),
         }
     }
 }

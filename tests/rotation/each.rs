@@ -40,6 +40,30 @@ fn several_rotations_of_one_tensor_are_those_rotations() {
     }
 }
 
+/// Kernels that take some at a time have to take all in turn.
+#[test]
+fn any_number_of_rotations_is_each_of_them() {
+    for row in rows() {
+        let d = 45;
+        let x = tensor(&normal(46, 7 * d), [7, d], &row.device, row.dtype);
+        let parameter = parameter_dtype(row.dtype);
+        let block = |seed| block_tensor(Kind::Quasi, seed, d, &row.device, parameter);
+        let check = |found: Vec<Tensor<2>>, count: u64| {
+            assert_eq!(found.len() as u64, count);
+            for (found, seed) in found.iter().zip(50..) {
+                let expected = rotate_transpose(x.clone(), block(seed), 1);
+                let what = format!("{row}, {seed} of {count}");
+                assert_eq!(numbers(found), numbers(&expected), "{what}");
+            }
+        };
+        let blocks = [50, 51, 52, 53, 54].map(block);
+        let [one, two, three, four, _] = blocks.clone();
+        let four = [one, two, three, four];
+        check(rotate_transpose_each(x.clone(), four).to_vec(), 4);
+        check(rotate_transpose_each(x.clone(), blocks).to_vec(), 5);
+    }
+}
+
 #[test]
 fn one_rotation_and_views_are_no_exception() {
     for row in rows() {

@@ -30,6 +30,18 @@ fn every_number_of_vectors_rotates_as_the_dense_matrix() {
     }
 }
 
+/// Where a device takes several launches for a vector, what one leaves to the next must not be rounded in between.
+#[test]
+fn long_vectors_in_half_precision_are_rounded_once() {
+    let half = |row: &Row| matches!(row.dtype, DType::F16 | DType::BF16);
+    for row in rows().into_iter().filter(half) {
+        for d in [5000, 20000] {
+            assert_row(&row, Kind::Quasi, [2, 3, d], 2, d as u64);
+            assert_row(&row, Kind::Quasi, [d, 3, 1], 0, d as u64);
+        }
+    }
+}
+
 /// The result of a kernel and of the portable body differ by rounding at most, which is far less than between either and a
 /// rotation of other signs or order.
 #[test]

@@ -11,40 +11,50 @@
 //! in further launches              parts, summed in order
 //! ```
 
+#![expect(
+    clippy::collapsible_if,
+    reason = "the outer condition is decided when a kernel is compiled, the inner one by a unit"
+)]
+
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
 use super::kernel::{Trace, climb, descend, trace};
 use super::tile::Tile;
 use super::unit::{
-    Part, Vectors, block_number, has_outer_pair, load, load_blocks, outer_block_number, part,
-    place, steps, store, vector_of_step,
+    Part, Vectors, block_number, hands_on, has_outer_pair, load, load_blocks, next_place,
+    outer_block_number, part, place, steps, store, vector_of_step,
 };
 
-/// Which ends of the ways are written.
+/// Which ends of the ways are written, and whether a next stage hands back elements of the way down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Ends {
     pub(super) up: bool,
     pub(super) down: bool,
+    pub(super) next: bool,
 }
 
-/// Sums the products of all vectors of `a` and `b` into `parts`; `up` may be `a`, `down` may be `b`.
+/// Sums the products of all vectors of `a` and `b` into `parts`.
+///
+/// `a` and `down` have the stage's own elements, `b` and `up` the whole tensor's. At the first stage, where these are the same, `up`
+/// may be `a` and `down` may be `b`.
 #[cube(launch, address_type = "dynamic")]
-pub(super) fn differentiate<X: Float, G: Float, A: Float, N: Size>(
-    a: &[Vector<X, N>],
-    b: &[Vector<X, N>],
+pub(super) fn differentiate<O: Float, W: Float, G: Float, A: Float, N: Size>(
+    a: &[Vector<O, N>],
+    b: &[Vector<W, N>],
     blocks: &[Vector<G, Const<4>>],
-    up: &mut [Vector<X, N>],
-    down: &mut [Vector<X, N>],
+    up: &mut [Vector<W, N>],
+    down: &mut [Vector<O, N>],
+    next: &[A],
     parts: &mut [Vector<A, Const<4>>],
     vectors: Vectors,
     block_count: u32,
     #[comptime] tile: Tile,
     #[comptime] ends: Ends,
-    #[define(X, G, A)] _dtypes: [ElemType; 3],
+    #[define(O, W, G, A)] _dtypes: [ElemType; 4],
 ) {
     let part = part(&vectors, tile);
-    let entries = load_blocks::<G, A>(blocks, &vectors, &part, tile);
+    let entries = load_blocks::<G, A>(blocks, &vectors, &part, vectors.first_block, tile);
     let mut shared = Shared::<[A]>::new_slice(comptime!(tile.lanes * tile.units()));
     let mut trace = trace::<A>(tile.elements);
 
@@ -52,14 +62,20 @@ pub(super) fn differentiate<X: Float, G: Float, A: Float, N: Size>(
         let vector = vector_of_step(&part, step, tile);
         let present = vector < vectors.count;
         let held = select(present, part.held, 0u32);
-        let place = place::<N>(&vectors, &part, vector, tile);
+        let own = place::<N>(&vectors, &vectors.own, &part, vector, tile);
+        let whole = place::<N>(&vectors, &vectors.whole, &part, vector, tile);
         // Both at once: `b` need not wait until `a` has climbed.
-        let mut climber = load::<X, A, N>(a, place, vectors.stride, held, tile);
-        let mut diver = load::<X, A, N>(b, place, vectors.stride, held, tile);
+        let mut climber = load::<O, A, N>(a, own, vectors.own.stride, held, tile);
+        let mut diver = load::<W, A, N>(b, whole, vectors.whole.stride, held, tile);
+        if comptime!(ends.next) {
+            if hands_on(&part, held) {
+                diver[0] = next[next_place(&vectors, vector, tile)];
+            }
+        }
 
         climb::<A>(&mut climber, &entries, &mut trace, &mut shared, &part, tile);
         if comptime!(ends.up) {
-            store::<X, A, N>(up, &climber, place, vectors.stride, held, tile);
+            store::<W, A, N>(up, &climber, whole, vectors.whole.stride, held, tile);
         }
         descend::<A>(
             &mut diver,
@@ -71,7 +87,7 @@ pub(super) fn differentiate<X: Float, G: Float, A: Float, N: Size>(
             tile,
         );
         if comptime!(ends.down) {
-            store::<X, A, N>(down, &diver, place, vectors.stride, held, tile);
+            store::<O, A, N>(down, &diver, own, vectors.own.stride, held, tile);
         }
     }
 

@@ -1,36 +1,55 @@
 //! From tensors to launches: which rotations the device can take, and where each launch reads and writes.
 
 use burn::backend::cubecl::dtype_to_storage_type;
-use burn::backend::ops::FloatTensorOps;
-use burn::tensor::DType;
+use burn::tensor::{DType, Shape};
 use burn_cubecl::CubeBackend;
-use burn_cubecl::cubecl::features::{Plane, TypeUsage};
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
-use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::kernel;
-use super::tile::{Limits, Stage, Work, stages};
-use super::unit::VectorsLaunch;
+use super::buffers::{buffer, cube_count, cube_dim, empty, empty_like, same, unused};
+use super::device::{limits, supported};
+use super::kernel::{self, Way};
+use super::tile::{Limits, Stage, Task, Work, stages};
+use super::unit::{LayoutLaunch, VectorsLaunch};
 use crate::portable::compute_dtype;
-
-/// Multiprocessors of a device that does not tell.
-const PROCESSORS: u32 = 64;
+use crate::several;
 
 /// A rotation that the device can take.
 pub(super) struct Rotation {
     work: Work,
     pub(super) stages: Vec<Stage>,
-    result: DType,
-    /// Of what the launches read and write, of the blocks, and of the arithmetic.
-    pub(super) dtypes: [DType; 3],
+    dtypes: Dtypes,
+}
+
+#[derive(Clone, Copy)]
+struct Dtypes {
+    data: DType,
+    blocks: DType,
+    /// Of the arithmetic, and of what a stage leaves to the next: values are rounded once, not after every launch.
+    compute: DType,
+}
+
+/// What a launch reads and writes, beside the blocks.
+struct Turn<'a> {
+    stage: &'a Stage,
+    from: &'a CubeTensor,
+    to: Results<'a>,
+    /// The buffer of the next stage, if there is one.
+    next: Option<&'a CubeTensor>,
+}
+
+enum Results<'a> {
+    Dropped,
+    /// Where they were read.
+    InPlace,
+    Into(&'a [CubeTensor]),
 }
 
 impl Rotation {
     /// `None` where the portable body has to do: nothing to rotate, or limits of the device.
     pub(super) fn new(x: &CubeTensor, blocks: &CubeTensor, axis: usize) -> Option<Self> {
-        Self::within(&limits(&x.client), x, blocks, axis, false)
+        Self::within(&limits(&x.client), x, blocks, axis, Task::Rotate(1))
     }
 
     pub(super) fn within(
@@ -38,7 +57,7 @@ impl Rotation {
         x: &CubeTensor,
         blocks: &CubeTensor,
         axis: usize,
-        differentiate: bool,
+        task: Task,
     ) -> Option<Self> {
         let shape = x.meta.shape();
         let dim = shape[axis];
@@ -52,84 +71,198 @@ impl Rotation {
             inner: shape[axis + 1..].iter().product(),
             count: numbers / dim,
             bytes: compute.size(),
-            differentiate,
+            task,
         };
-        let stages = stages(&work, limits)?;
-        // Values are rounded once, not after every launch.
-        let held = if stages.len() > 1 { compute } else { x.dtype };
         Some(Self {
             work,
-            stages,
-            result: x.dtype,
-            dtypes: [held, blocks.dtype, compute],
+            stages: stages(&work, limits)?,
+            dtypes: Dtypes {
+                data: x.dtype,
+                blocks: blocks.dtype,
+                compute,
+            },
         })
     }
 
-    /// The tensor as the launches take it.
-    pub(super) fn data(&self, tensor: CubeTensor) -> CubeTensor {
-        into_contiguous(cast(tensor, self.dtypes[0]))
-    }
-
-    /// What they leave, as the caller expects it.
-    pub(super) fn result(&self, tensor: CubeTensor) -> CubeTensor {
-        cast(tensor, self.result)
-    }
-
     pub(super) fn rotate(&self, x: CubeTensor, blocks: CubeTensor, transpose: bool) -> CubeTensor {
-        let (x, blocks) = (self.data(x), into_contiguous(blocks));
-        let mut stages: Vec<&Stage> = self.stages.iter().collect();
-        if transpose {
-            stages.reverse();
+        let (x, blocks) = (into_contiguous(x), into_contiguous(blocks));
+        let in_place = x.can_mut();
+        let y = [if in_place { x.clone() } else { empty_like(&x) }];
+        let first = || match in_place {
+            true => Results::InPlace,
+            false => Results::Into(&y),
+        };
+        match transpose {
+            false => self.climb(&x, &blocks, first(), &y),
+            true => self.descend(&x, &blocks, first()),
         }
-        // A first launch that does not reach all elements needs the others in place.
-        let x = if stages[0].stride > 1 { owned(x) } else { x };
-        let in_place = stages[0].stride > 1 || x.can_mut();
-        let y = if in_place { x.clone() } else { empty_like(&x) };
-        for (number, stage) in stages.into_iter().enumerate() {
-            if number == 0 && !in_place {
-                self.turn(stage, &x, &blocks, Some(&y), transpose);
-            } else {
-                self.turn(stage, &y, &blocks, None, transpose);
-            }
-        }
-        self.result(y)
+        let [y] = y;
+        y
     }
 
-    /// One launch, from `x` into `y` or in place.
-    pub(super) fn turn(
+    /// `R`: each stage reads what the one before left to it and writes to its places in `y`; the first as `to` says.
+    fn climb(&self, x: &CubeTensor, blocks: &CubeTensor, to: Results<'_>, y: &[CubeTensor; 1]) {
+        let (mut own, mut to) = (x.clone(), to);
+        for stage in &self.stages {
+            let next = self.next(stage, x);
+            let turn = Turn {
+                stage,
+                from: &own,
+                to,
+                next: next.as_ref(),
+            };
+            self.turn(turn, blocks, false);
+            let Some(next) = next else { return };
+            (own, to) = (next, Results::Into(y));
+        }
+    }
+
+    /// `R^T`: each stage reads its places in `x`, what the one above handed back, and writes for the one below; the first stage,
+    /// which comes last, as `to` says.
+    fn descend(&self, x: &CubeTensor, blocks: &CubeTensor, to: Results<'_>) {
+        let (first, higher) = self.stages.split_first().expect("there are levels");
+        let mut handed: Option<CubeTensor> = None;
+        for (below, stage) in self.stages.iter().zip(higher).rev() {
+            let own = [self.next(below, x).expect("there is a stage above it")];
+            let turn = Turn {
+                stage,
+                from: x,
+                to: Results::Into(&own),
+                next: handed.as_ref(),
+            };
+            self.turn(turn, blocks, true);
+            let [own] = own;
+            handed = Some(own);
+        }
+        let turn = Turn {
+            stage: first,
+            from: x,
+            to,
+            next: handed.as_ref(),
+        };
+        self.turn(turn, blocks, true);
+    }
+
+    /// `x` rotated by each of the rotations in `blocks [K, d-1, 2, 2]`, in one launch.
+    pub(super) fn rotate_each<const K: usize>(
+        &self,
+        x: CubeTensor,
+        blocks: CubeTensor,
+        transpose: bool,
+    ) -> [CubeTensor; K] {
+        let (x, blocks) = (into_contiguous(x), into_contiguous(blocks));
+        let results = [(); K].map(|()| empty_like(&x));
+        let turn = Turn {
+            stage: &self.stages[0],
+            from: &x,
+            to: Results::Into(&results),
+            next: None,
+        };
+        self.turn(turn, &blocks, transpose);
+        results
+    }
+
+    /// Room for the elements that a stage leaves to the next, if there is one.
+    pub(super) fn next(&self, stage: &Stage, x: &CubeTensor) -> Option<CubeTensor> {
+        (stage.chunks > 1).then(|| {
+            let vectors = self.work.count / self.work.inner;
+            let shape = Shape::new([vectors, stage.chunks, self.work.inner]);
+            empty(x, shape, self.dtypes.compute)
+        })
+    }
+
+    /// `R` up to where the next stage takes over, into `up` if that is wanted.
+    pub(super) fn lead(
         &self,
         stage: &Stage,
-        x: &CubeTensor,
+        a: &CubeTensor,
         blocks: &CubeTensor,
-        y: Option<&CubeTensor>,
-        transpose: bool,
+        up: Option<&CubeTensor>,
+        next: &CubeTensor,
     ) {
+        let to = match up {
+            Some(up) => Results::Into(std::slice::from_ref(up)),
+            None => Results::Dropped,
+        };
+        let turn = Turn {
+            stage,
+            from: a,
+            to,
+            next: Some(next),
+        };
+        self.turn(turn, blocks, false);
+    }
+
+    fn turn(&self, turn: Turn<'_>, blocks: &CubeTensor, transpose: bool) {
+        let Turn {
+            stage,
+            from,
+            to,
+            next,
+        } = turn;
+        let rotations = match self.work.task {
+            Task::Rotate(rotations) => rotations,
+            Task::Differentiate => 1,
+        };
+        let way = Way {
+            transpose,
+            rotations,
+            stored: !matches!(to, Results::Dropped),
+            next: next.is_some(),
+        };
+        let [own, whole, blocks_dtype, compute] = self.dtypes(stage);
+        let results = match to {
+            Results::Dropped => SequenceArg::new(),
+            Results::InPlace => [same(from, 0)].into_iter().collect(),
+            Results::Into(results) => results.iter().map(buffer).collect(),
+        };
+        let [read, written] = if transpose {
+            [whole, own]
+        } else {
+            [own, whole]
+        };
         kernel::rotate::launch(
-            &x.client,
+            &from.client,
             cube_count(stage),
             cube_dim(stage),
-            x.required_address_type(),
-            self.vector_size(stage, &x.client),
-            buffer(x),
+            from.required_address_type(),
+            self.vector_size(stage, &from.client),
+            buffer(from),
             buffer(blocks),
-            y.map_or(same(x, 0), buffer),
-            self.vectors(stage, &x.client),
+            results,
+            next.map_or_else(|| unused(from, compute, 1), buffer),
+            self.vectors(stage, &from.client),
             stage.tile,
-            transpose,
-            self.dtypes.map(dtype_to_storage_type),
+            way,
+            [read, written, blocks_dtype, compute].map(dtype_to_storage_type),
         );
+    }
+
+    /// Of a stage's own elements, of the whole tensor's, of the blocks, and of the arithmetic.
+    pub(super) fn dtypes(&self, stage: &Stage) -> [DType; 4] {
+        let Dtypes {
+            data,
+            blocks,
+            compute,
+        } = self.dtypes;
+        let own = if stage.stride > 1 { compute } else { data };
+        [own, data, blocks, compute]
     }
 
     pub(super) fn vectors(&self, stage: &Stage, client: &Client) -> VectorsLaunch {
         let Work {
             dim, inner, count, ..
         } = self.work;
+        let size = self.vector_size(stage, client);
+        let layout =
+            |dim: usize, stride: usize| LayoutLaunch::new(dim * inner / size, stride * inner);
         VectorsLaunch::new(
             count,
             stage.dim as u32,
             inner,
-            dim * inner / self.vector_size(stage, client),
-            stage.stride * inner,
+            layout(dim, stage.stride),
+            layout(stage.dim, 1),
+            LayoutLaunch::new(stage.chunks * inner, inner),
             stage.first_block as u32,
         )
     }
@@ -139,7 +272,7 @@ impl Rotation {
         if stage.tile.columns || stage.stride > 1 {
             return 1;
         }
-        let mut sizes = client.io_optimized_vector_sizes(self.dtypes[0].size());
+        let mut sizes = client.io_optimized_vector_sizes(self.dtypes.data.size());
         let fits = |size: &usize| {
             self.work.dim.is_multiple_of(*size) && stage.tile.elements.is_multiple_of(*size)
         };
@@ -147,95 +280,15 @@ impl Rotation {
     }
 }
 
-pub(super) fn limits(client: &Client) -> Limits {
-    let properties = client.properties();
-    let hardware = &properties.hardware;
-    // Which units share a plane must be known when the kernel is compiled.
-    let known = hardware.plane_size_min == hardware.plane_size_max
-        && hardware.plane_size_max.is_power_of_two();
-    let exchange = properties
-        .features
-        .plane
-        .is_superset(Plane::Ops | Plane::Sync);
-    let plane = match known && exchange {
-        true => hardware.plane_size_max as usize,
-        false => 1,
-    };
-    let (x, y, _) = hardware.max_cube_dim;
-    let (cubes_x, cubes_y, _) = hardware.max_cube_count;
-    let processors = hardware.num_streaming_multiprocessors;
-    Limits {
-        units: hardware.max_units_per_cube as usize,
-        cube_dim: (x as usize, y as usize),
-        cubes: (cubes_x as usize, cubes_y as usize),
-        shared_bytes: hardware.max_shared_memory_size,
-        plane,
-        bindings: hardware.max_bindings as usize,
-        processors: processors.unwrap_or(PROCESSORS) as usize,
+/// Several rotations of the same `x`, read once if one launch reaches over its vectors.
+pub(super) fn rotate_each<const K: usize>(
+    x: CubeTensor,
+    blocks: CubeTensor,
+    axis: usize,
+    transpose: bool,
+) -> [CubeTensor; K] {
+    match Rotation::within(&limits(&x.client), &x, &blocks, axis, Task::Rotate(K)) {
+        Some(rotation) if rotation.stages.len() == 1 => rotation.rotate_each(x, blocks, transpose),
+        _ => several::rotate_one_by_one::<CubeBackend, K>(x, blocks, axis, transpose),
     }
-}
-
-/// Whether the device reads and writes the data and the blocks, and computes in the third dtype.
-fn supported(client: &Client, [data, parameters, compute]: [DType; 3]) -> bool {
-    // Units of CubeCL's CPU runtime are threads, which would wait for each other at every level.
-    let threads = client.properties().hardware.num_cpu_cores.is_some();
-    let floats = [DType::F32, DType::F64, DType::F16, DType::BF16];
-    let has = |dtype: DType, usage: TypeUsage| {
-        floats.contains(&dtype)
-            && client
-                .properties()
-                .type_usage(dtype_to_storage_type(dtype))
-                .contains(usage)
-    };
-    [data, parameters]
-        .into_iter()
-        .all(|dtype| has(dtype, TypeUsage::Buffer) && has(dtype, TypeUsage::Conversion))
-        && has(compute, TypeUsage::Arithmetic)
-        && !threads
-}
-
-pub(super) fn cube_count(stage: &Stage) -> CubeCount {
-    CubeCount::Static(stage.cubes as u32, stage.chunks as u32, 1)
-}
-
-pub(super) fn cube_dim(stage: &Stage) -> CubeDim {
-    let (units, lanes) = (stage.tile.units() as u32, stage.tile.lanes as u32);
-    if stage.tile.columns {
-        CubeDim::new_2d(lanes, units)
-    } else {
-        CubeDim::new_2d(units, lanes)
-    }
-}
-
-pub(super) fn buffer(tensor: &CubeTensor) -> BufferArg {
-    tensor.clone().binding().into_buffer_arg()
-}
-
-/// The tensor once more, which the launch has at `position`.
-pub(super) fn same(tensor: &CubeTensor, position: usize) -> BufferArg {
-    BufferArg::alias(position, tensor.meta.num_elements())
-}
-
-pub(super) fn empty_like(tensor: &CubeTensor) -> CubeTensor {
-    empty_device_contiguous_dtype(
-        tensor.client.clone(),
-        tensor.device.clone(),
-        tensor.meta.shape().clone(),
-        tensor.dtype,
-    )
-}
-
-fn cast(tensor: CubeTensor, dtype: DType) -> CubeTensor {
-    if tensor.dtype == dtype {
-        return tensor;
-    }
-    CubeBackend::float_cast(tensor, dtype.into())
-}
-
-/// The tensor or a copy of it, to be written to.
-pub(super) fn owned(tensor: CubeTensor) -> CubeTensor {
-    if tensor.can_mut() {
-        return tensor;
-    }
-    into_contiguous(tensor.copy())
 }

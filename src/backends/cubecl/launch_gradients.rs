@@ -6,24 +6,29 @@ use burn::tensor::{DType, Shape};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
-use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 
+use super::buffers::{buffer, cube_count, cube_dim, empty, empty_like, same, unused};
+use super::device::limits;
 use super::gradients::{Ends, differentiate, sum_parts};
-use super::launch::{Rotation, buffer, cube_count, cube_dim, empty_like, limits, owned, same};
-use super::tile::{SUM_CUBE, SUMMED_ROWS, Stage};
+use super::launch::Rotation;
+use super::tile::{SUM_CUBE, SUMMED_ROWS, Stage, Task};
 
-/// Where values go at the end of a way.
+/// Where a launch writes the end of a way: nowhere, where it was read, or into a tensor.
 enum End {
     Dropped,
-    /// Where they were read.
     InPlace,
     Into(Box<CubeTensor>),
 }
 
 impl End {
-    fn in_place(wanted: bool) -> Self {
-        if wanted { Self::InPlace } else { Self::Dropped }
+    /// Over `read`, where nothing else needs it, or into a tensor like it.
+    fn over(read: &CubeTensor, wanted: bool) -> Self {
+        match wanted {
+            false => Self::Dropped,
+            true if read.can_mut() => Self::InPlace,
+            true => Self::Into(Box::new(empty_like(read))),
+        }
     }
 
     fn tensor(self, read: CubeTensor) -> Option<CubeTensor> {
@@ -35,6 +40,17 @@ impl End {
     }
 }
 
+/// What a launch reads and writes, beside the blocks.
+struct Products<'a> {
+    stage: &'a Stage,
+    a: &'a CubeTensor,
+    b: &'a CubeTensor,
+    up: &'a End,
+    down: &'a End,
+    /// What the next stage, if there is one, hands back of the way down.
+    next: Option<&'a CubeTensor>,
+}
+
 impl Rotation {
     /// The derivative of a rotation; `None` as for [`new`](Self::new).
     pub(super) fn derivative(
@@ -43,7 +59,8 @@ impl Rotation {
         blocks: &CubeTensor,
         axis: usize,
     ) -> Option<Self> {
-        let derivative = Self::within(&limits(&x.client), x, blocks, axis, true)?;
+        let limits = limits(&x.client);
+        let derivative = Self::within(&limits, x, blocks, axis, Task::Differentiate)?;
         (grad.dtype == x.dtype).then_some(derivative)
     }
 
@@ -56,115 +73,99 @@ impl Rotation {
         transpose: bool,
         of_x: bool,
     ) -> (Option<CubeTensor>, CubeTensor) {
-        let (x, grad) = (self.data(x), self.data(grad));
+        let (x, grad) = (into_contiguous(x), into_contiguous(grad));
         let blocks = into_contiguous(blocks);
         let (a, b) = if transpose { (grad, x) } else { (x, grad) };
-        let wanted = Ends {
-            up: of_x && transpose,
-            down: of_x && !transpose,
+        let (wants_up, wants_down) = (of_x && transpose, of_x && !transpose);
+        let up = match &self.stages[..] {
+            // Several stages read `a` once more after the end of its way is written.
+            [_, _, ..] if wants_up => End::Into(Box::new(empty_like(&a))),
+            _ => End::over(&a, wants_up),
         };
-        let (by_x, by_blocks) = match &self.stages[..] {
-            [all] => self.at_once(all, a, b, &blocks, wanted),
-            stages => {
-                let (b, mut by_stage) = (owned(b), Vec::new());
-                let up = self.around(stages, &a, &b, &blocks, wanted, &mut by_stage);
-                // The last stage came first.
-                by_stage.reverse();
-                let by_x = of_x.then_some(if transpose { up } else { b });
-                (by_x, CubeBackend::float_cat(by_stage, 0))
-            }
+        let down = End::over(&b, wants_down);
+        let mut by_stage = Vec::new();
+        self.around(&self.stages, [&a, &b], &blocks, [&up, &down], &mut by_stage);
+        let by_blocks = match by_stage.len() {
+            1 => by_stage.remove(0),
+            // The last stage came first.
+            _ => CubeBackend::float_cat(by_stage.into_iter().rev().collect(), 0),
         };
-        (by_x.map(|by_x| self.result(by_x)), by_blocks)
-    }
-
-    fn at_once(
-        &self,
-        stage: &Stage,
-        a: CubeTensor,
-        b: CubeTensor,
-        blocks: &CubeTensor,
-        wanted: Ends,
-    ) -> (Option<CubeTensor>, CubeTensor) {
-        let end = |tensor: &CubeTensor, wanted: bool| match wanted {
-            true if !tensor.can_mut() => End::Into(Box::new(empty_like(tensor))),
-            wanted => End::in_place(wanted),
-        };
-        let (up, down) = (end(&a, wanted.up), end(&b, wanted.down));
-        let by_blocks = self.sum_products(stage, &a, &b, blocks, &up, &down);
         (up.tensor(a).or(down.tensor(b)), by_blocks)
     }
 
-    /// Higher stages stand between a stage's way up and its way down. Leaves `b` turned down, if that is wanted, appends the
-    /// derivatives by the blocks, the last stage's first, and returns `a` at the upper end, turned up if that is wanted.
+    /// Higher stages stand between a stage's way up and its way down: it climbs for them, and climbs again when they are done.
+    /// Appends the derivatives by the blocks, the last stage's first.
     fn around(
         &self,
         stages: &[Stage],
-        a: &CubeTensor,
-        b: &CubeTensor,
+        [a, b]: [&CubeTensor; 2],
         blocks: &CubeTensor,
-        wanted: Ends,
+        [up, down]: [&End; 2],
         by_stage: &mut Vec<CubeTensor>,
-    ) -> CubeTensor {
-        let (up, down) = (End::in_place(wanted.up), End::in_place(wanted.down));
+    ) {
         let (stage, higher) = stages.split_first().expect("a stage for each call");
-        if higher.is_empty() {
-            by_stage.push(self.sum_products(stage, a, b, blocks, &up, &down));
-            return a.clone();
-        }
-        let climbed = if stage.stride > 1 {
-            // A launch writes the elements that it reads; the others are copied.
-            let climbed = a.copy();
-            self.turn(stage, &climbed, blocks, None, false);
-            climbed
-        } else {
-            let climbed = empty_like(a);
-            self.turn(stage, a, blocks, Some(&climbed), false);
-            climbed
+        let products = Products {
+            stage,
+            a,
+            b,
+            up,
+            down,
+            next: None,
         };
-        let through = Ends {
-            down: true,
-            ..wanted
+        let Some(climbed) = self.next(stage, a) else {
+            by_stage.push(self.sum_products(&products, blocks));
+            return;
         };
-        let top = self.around(higher, &climbed, b, blocks, through, by_stage);
-        by_stage.push(self.sum_products(stage, a, b, blocks, &End::Dropped, &down));
-        top
+        let whole = match up {
+            End::Into(up) => Some(&**up),
+            End::Dropped | End::InPlace => None,
+        };
+        self.lead(stage, a, blocks, whole, &climbed);
+        let handed = empty_like(&climbed);
+        let handing = End::Into(Box::new(handed.clone()));
+        self.around(higher, [&climbed, b], blocks, [up, &handing], by_stage);
+        let products = Products {
+            up: &End::Dropped,
+            next: Some(&handed),
+            ..products
+        };
+        by_stage.push(self.sum_products(&products, blocks));
     }
 
     /// The derivative by the stage's blocks.
-    fn sum_products(
-        &self,
-        stage: &Stage,
-        a: &CubeTensor,
-        b: &CubeTensor,
-        blocks: &CubeTensor,
-        up: &End,
-        down: &End,
-    ) -> CubeTensor {
+    fn sum_products(&self, products: &Products<'_>, blocks: &CubeTensor) -> CubeTensor {
+        let Products {
+            stage,
+            a,
+            b,
+            up,
+            down,
+            next,
+        } = products;
         let client = &a.client;
-        let [data, parameters, compute] = self.dtypes;
+        let dtypes = self.dtypes(stage);
+        let [own, whole, parameters, compute] = dtypes;
         let size = self.vector_size(stage, client);
         let rows = stage.cubes * stage.tile.lanes;
-        let empty = |shape: Shape, dtype| {
-            empty_device_contiguous_dtype(client.clone(), a.device.clone(), shape, dtype)
-        };
-        let end = |end: &End, tensor, position| match end {
-            End::Dropped => buffer(&empty(Shape::new([size]), data)),
+        // An end in place by the position of what it is written over: `a` is 0, `b` is 1.
+        let end = |end: &End, tensor: &CubeTensor, position, dtype| match end {
+            End::Dropped => unused(tensor, dtype, size),
             End::InPlace => same(tensor, position),
             End::Into(tensor) => buffer(tensor),
         };
-        let parts = empty(Shape::new([rows, stage.block_count, 4]), compute);
-        // The ends by their positions among the kernel's buffers: `a` is 0, `b` is 1.
+        let parts = empty(a, Shape::new([rows, stage.block_count, 4]), compute);
         differentiate::launch(
             client,
             cube_count(stage),
             cube_dim(stage),
-            a.required_address_type().max(parts.required_address_type()),
+            b.required_address_type().max(parts.required_address_type()),
             size,
             buffer(a),
             buffer(b),
             buffer(blocks),
-            end(up, a, 0),
-            end(down, b, 1),
+            end(up, a, 0, whole),
+            end(down, b, 1, own),
+            next.map_or_else(|| unused(a, compute, 1), buffer),
             buffer(&parts),
             self.vectors(stage, client),
             stage.block_count as u32,
@@ -172,8 +173,9 @@ impl Rotation {
             Ends {
                 up: !matches!(up, End::Dropped),
                 down: !matches!(down, End::Dropped),
+                next: next.is_some(),
             },
-            self.dtypes.map(dtype_to_storage_type),
+            dtypes.map(dtype_to_storage_type),
         );
         self.sum_rows(parts, rows, stage.block_count, parameters)
     }
@@ -191,8 +193,7 @@ impl Rotation {
             1 => (Shape::new([block_count, 2, 2]), result),
             left => (Shape::new([left, block_count, 4]), parts.dtype),
         };
-        let sums =
-            empty_device_contiguous_dtype(parts.client.clone(), parts.device.clone(), shape, dtype);
+        let sums = empty(&parts, shape, dtype);
         let (across, down) = SUM_CUBE;
         sum_parts::launch(
             &parts.client,

@@ -3,6 +3,8 @@
 //! One kernel reads a vector, rotates it at all levels and writes it, where the portable body has a handful of kernels a level.
 //! The portable body remains for what a device's limits do not allow: a launch beyond them fails where nobody is told.
 
+mod buffers;
+mod device;
 mod gradients;
 mod kernel;
 mod launch;
@@ -30,6 +32,26 @@ impl GivensOps for CubeBackend {
             Some(rotation) => rotation.rotate(x, blocks, transpose),
             None => portable::rotate::<Self>(x, blocks, axis, transpose),
         }
+    }
+
+    fn givens_rotate_two(
+        x: FloatTensor<Self>,
+        blocks: FloatTensor<Self>,
+        axis: usize,
+        transpose: bool,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let [one, two] = launch::rotate_each(x, blocks, axis, transpose);
+        (one, two)
+    }
+
+    fn givens_rotate_three(
+        x: FloatTensor<Self>,
+        blocks: FloatTensor<Self>,
+        axis: usize,
+        transpose: bool,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let [one, two, three] = launch::rotate_each(x, blocks, axis, transpose);
+        (one, two, three)
     }
 
     fn givens_block_gradients(

@@ -9,9 +9,10 @@ use burn_cubecl::{CubeBackend, CubeDevice};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::launch::{Rotation, limits};
-use super::tile::Limits;
-use crate::portable;
+use super::device::limits;
+use super::launch::Rotation;
+use super::tile::{Limits, Task};
+use crate::{portable, several};
 
 /// The software adapter's device, and its limits with planes.
 fn with_planes() -> (CubeDevice, Limits) {
@@ -68,19 +69,19 @@ fn assert_portable(limits: &Limits, device: &CubeDevice, shape: [usize; 2], axis
     let dim = shape[axis];
     let [x, grad] = [1, 2].map(|seed| random(seed, &shape, device));
     let blocks = random_blocks(dim - 1, device);
-    let within = |differentiate| {
-        Rotation::within(limits, &x, &blocks, axis, differentiate).expect("the device takes it")
-    };
+    let within =
+        |task| Rotation::within(limits, &x, &blocks, axis, task).expect("the device takes it");
     for transpose in [false, true] {
         let what = format!("{shape:?} along {axis}, transpose {transpose}");
         let (x, grad, blocks) = (|| x.clone(), || grad.clone(), || blocks.clone());
 
-        let found = within(false).rotate(x(), blocks(), transpose);
+        let found = within(Task::Rotate(1)).rotate(x(), blocks(), transpose);
         let expected = portable::rotate::<CubeBackend>(x(), blocks(), axis, transpose);
         assert_close(&what, found, expected);
         let what = |by: &str| format!("{what}, by {by}");
 
-        let (by_x, by_blocks) = within(true).differentiate(x(), grad(), blocks(), transpose, true);
+        let (by_x, by_blocks) =
+            within(Task::Differentiate).differentiate(x(), grad(), blocks(), transpose, true);
         let expected = portable::gradients::<CubeBackend>(x(), grad(), blocks(), axis, transpose);
         assert_close(&what("x"), by_x.expect("asked for"), expected.0);
         assert_close(&what("blocks"), by_blocks, expected.1);
@@ -93,9 +94,33 @@ fn units_of_a_plane_turn_their_pairs_as_the_portable_body_does() {
     for shape in [[3, 9], [1, 31], [40, 64], [5, 137], [3, 768], [2, 5000]] {
         let x = random(1, &shape, &device);
         let blocks = random_blocks(shape[1] - 1, &device);
-        let rotation = Rotation::within(&limits, &x, &blocks, 1, false).expect("it fits");
+        let rotation = Rotation::within(&limits, &x, &blocks, 1, Task::Rotate(1)).expect("it fits");
         assert!(rotation.stages[0].tile.plane_levels > 0, "{shape:?}");
         assert_portable(&limits, &device, shape, 1);
+    }
+}
+
+/// Along rows, whose units are of one plane, and along columns; with more vectors than the cubes take up at once.
+#[test]
+fn rotations_of_one_launch_turn_as_the_portable_body_turns_each() {
+    let (device, limits) = with_planes();
+    for (shape, axis) in [([300, 137], 1), ([61, 300], 0), ([3, 1024], 1), ([2, 9], 1)] {
+        let x = random(1, &shape, &device);
+        let dim = shape[axis];
+        let blocks = random_blocks(3 * (dim - 1), &device);
+        let blocks = CubeBackend::float_reshape(blocks, [3, dim - 1, 2, 2].into());
+        let rotation = Rotation::within(&limits, &x, &blocks, axis, Task::Rotate(3));
+        let rotation = rotation.expect("the device takes it");
+        assert_eq!(rotation.stages.len(), 1, "{shape:?}");
+        for transpose in [false, true] {
+            let found: [_; 3] = rotation.rotate_each(x.clone(), blocks.clone(), transpose);
+            let each = several::each::<CubeBackend>(blocks.clone());
+            for (number, (found, blocks)) in found.into_iter().zip(each).enumerate() {
+                let expected = portable::rotate::<CubeBackend>(x.clone(), blocks, axis, transpose);
+                let what = format!("{number} of {shape:?} along {axis}, transpose {transpose}");
+                assert_close(&what, found, expected);
+            }
+        }
     }
 }
 
@@ -105,7 +130,8 @@ fn vectors_of_three_launches_turn_as_the_portable_body_turns_them() {
     let shape = [20000, 33];
     let x = random(1, &shape, &device);
     let blocks = random_blocks(shape[0] - 1, &device);
-    let derivative = Rotation::within(&limits, &x, &blocks, 0, true).expect("it fits");
+    let derivative =
+        Rotation::within(&limits, &x, &blocks, 0, Task::Differentiate).expect("it fits");
     assert_eq!(derivative.stages.len(), 3);
     assert_portable(&limits, &device, shape, 0);
 }
@@ -126,7 +152,8 @@ fn an_infinite_block_makes_infinite_derivatives_and_not_nan() {
         let blocks = TensorData::new(entries, [dim - 1, 2, 2]);
         let blocks = CubeBackend::float_from_data(blocks, &device);
         let vectors = || ones(&[3, dim]);
-        let derivative = Rotation::within(&limits, &vectors(), &blocks, 1, true).expect("it fits");
+        let derivative = Rotation::within(&limits, &vectors(), &blocks, 1, Task::Differentiate)
+            .expect("it fits");
         assert!(derivative.stages[0].tile.lanes > 3);
         let found = derivative.differentiate(vectors(), vectors(), blocks.clone(), false, false);
         let expected = portable::gradients::<CubeBackend>(vectors(), vectors(), blocks, 1, false);

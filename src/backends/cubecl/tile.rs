@@ -70,7 +70,25 @@ pub(super) struct Work {
     pub(super) count: usize,
     /// Bytes of a number while it is computed with.
     pub(super) bytes: usize,
-    pub(super) differentiate: bool,
+    pub(super) task: Task,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Task {
+    /// So many rotations of the same vectors.
+    Rotate(usize),
+    Differentiate,
+}
+
+impl Task {
+    /// Numbers that a unit keeps for each of its elements: its value and 4 entries of a block for each rotation; or two values, the
+    /// entries, 4 sums and 2 earlier values.
+    fn numbers(self) -> usize {
+        match self {
+            Self::Rotate(rotations) => 1 + 4 * rotations,
+            Self::Differentiate => 12,
+        }
+    }
 }
 
 /// One launch: the levels that a tile joins, on every `stride`-th element.
@@ -96,10 +114,8 @@ const FEWEST_UNITS: usize = 32;
 const BUSY_UNITS: usize = 128;
 /// Neighbours in memory that fill its transactions.
 const NEIGHBOURS: usize = 32;
-/// Elements of a cube, of 4 bytes: a rotation keeps them and 4 entries of a block for each in registers, a derivative 4 sums and 2
-/// earlier values more.
-const ELEMENTS: usize = 8192;
-const DIFFERENTIATED_ELEMENTS: usize = 4096;
+/// Registers, of 4 bytes, for the numbers that a cube keeps: three quarters of what a multiprocessor has.
+const REGISTERS: usize = 3 << 14;
 /// Vectors that each lane of a cube sums, at least, before it writes its sums.
 const SUMMED_VECTORS: usize = 4;
 /// The cube that adds up those sums: blocks beside each other, and shares of the rows of each.
@@ -116,12 +132,16 @@ pub(super) const SUMMED_ROWS: usize = 16 * SUM_CUBE.1;
 ///
 /// The first levels leave one coordinate of each chunk, and those form a vector with a plan of their own.
 pub(super) fn stages(work: &Work, limits: &Limits) -> Option<Vec<Stage>> {
-    let bindings = if work.differentiate { 7 } else { 4 };
+    let differentiate = work.task == Task::Differentiate;
+    let bindings = match work.task {
+        Task::Rotate(rotations) => 4 + rotations,
+        Task::Differentiate => 8,
+    };
     if limits.units < FEWEST_UNITS
         || limits.shared_bytes < UNITS * work.bytes
         || limits.bindings < bindings
         || i32::try_from(work.dim).is_err()
-        || work.differentiate && !sums(work, limits)
+        || differentiate && !sums(work, limits)
     {
         return None;
     }
@@ -172,16 +192,8 @@ fn tile(dim: usize, work: &Work, limits: &Limits) -> Tile {
 }
 
 fn tile_of(elements: usize, dim: usize, work: &Work, limits: &Limits) -> Tile {
-    let held = if work.differentiate {
-        DIFFERENTIATED_ELEMENTS
-    } else {
-        ELEMENTS
-    };
-    let most = floor(
-        UNITS
-            .min(limits.units)
-            .min(4 * held / work.bytes / elements),
-    );
+    let registers = work.task.numbers() * work.bytes / 4 * elements;
+    let most = floor(UNITS.min(limits.units).min(REGISTERS / registers));
     let columns = work.inner > 1;
     let count = work.count.next_power_of_two();
     let (lanes_most, units_most) = if columns {
@@ -213,10 +225,10 @@ fn tile_of(elements: usize, dim: usize, work: &Work, limits: &Limits) -> Tile {
 /// As many cubes as run at once if their registers are what bounds them, and no more: each reads its blocks. From shapes and limits alone, so that sums
 /// are taken in the same order in every run.
 fn cubes(tile: &Tile, chunks: usize, work: &Work, limits: &Limits) -> usize {
-    let (resident, vectors) = if work.differentiate {
-        (UNITS, SUMMED_VECTORS)
-    } else {
-        (2 * UNITS, 1)
+    let (resident, vectors) = match work.task {
+        Task::Rotate(1) => (2 * UNITS, 1),
+        Task::Rotate(_) => (UNITS, 1),
+        Task::Differentiate => (UNITS, SUMMED_VECTORS),
     };
     let running = limits.processors * (resident / (tile.lanes * tile.units()));
     let busy = work.count.div_ceil(tile.lanes * vectors);
@@ -238,7 +250,7 @@ mod tests {
         cubes: (65535, 65535),
         shared_bytes: 16384,
         plane: 1,
-        bindings: 7,
+        bindings: 8,
         processors: 64,
     };
     const CUDA: Limits = Limits {
@@ -262,15 +274,17 @@ mod tests {
         for (dim, limits) in dims.flat_map(|dim| [WEBGPU, CUDA, small].map(|limits| (dim, limits)))
         {
             for (count, inner) in [(1, 1), (3, 3), (1000, 1), (1000, 10), (1 << 20, 1 << 10)] {
-                for (bytes, differentiate) in [(4, false), (4, true), (8, false), (8, true)] {
-                    let work = Work {
-                        dim,
-                        inner,
-                        count,
-                        bytes,
-                        differentiate,
-                    };
-                    assert_covered(&work, &limits);
+                for bytes in [4, 8] {
+                    for task in [Task::Rotate(1), Task::Rotate(3), Task::Differentiate] {
+                        let work = Work {
+                            dim,
+                            inner,
+                            count,
+                            bytes,
+                            task,
+                        };
+                        assert_covered(&work, &limits);
+                    }
                 }
             }
         }
@@ -316,10 +330,10 @@ mod tests {
             inner: 1,
             count: 100,
             bytes: 4,
-            differentiate: false,
+            task: Task::Rotate(1),
         };
         let derivative = Work {
-            differentiate: true,
+            task: Task::Differentiate,
             ..rotation
         };
         let cores = Limits { units: 8, ..CUDA };

@@ -5,18 +5,28 @@ use cubecl::prelude::*;
 
 use super::tile::Tile;
 
-/// Where the vectors lie in a buffer: element `i` of vector `v` at
-/// `(v / inner) * outer_stride + v % inner + i * stride`, in vectors of the buffer's vector size.
+/// The vectors of a stage, in up to three buffers.
+///
+/// Its elements are some of the whole tensor's, at a stride; beyond the first stage a buffer of its own has them side by side, and so
+/// has the next stage's the elements that are left to that one, the first of every chunk.
 #[derive(CubeType, CubeLaunch)]
 pub(super) struct Vectors {
     pub(super) count: usize,
     /// Elements of a vector.
     pub(super) dim: u32,
     pub(super) inner: usize,
-    pub(super) outer_stride: usize,
-    pub(super) stride: usize,
+    pub(super) whole: Layout,
+    pub(super) own: Layout,
+    pub(super) next: Layout,
     /// Number of the block of the first pair of level 1.
     pub(super) first_block: u32,
+}
+
+/// Element `i` of vector `v` is at `(v / inner) * outer + v % inner + i * stride`, in vectors of the buffer's vector size.
+#[derive(CubeType, CubeLaunch, Clone, Copy)]
+pub(super) struct Layout {
+    pub(super) outer: usize,
+    pub(super) stride: usize,
 }
 
 /// The part of a unit in its cube.
@@ -81,16 +91,33 @@ pub(super) fn vector_of_step(part: &Part, step: usize, #[comptime] tile: Tile) -
 #[cube]
 pub(super) fn place<N: Size>(
     vectors: &Vectors,
+    layout: &Layout,
     part: &Part,
     vector: usize,
     #[comptime] tile: Tile,
 ) -> usize {
-    let start = if comptime!(tile.columns) {
-        (vector / vectors.inner) * vectors.outer_stride + vector % vectors.inner
+    start(vectors, layout, vector, tile) + part.first as usize / N::value() * layout.stride
+}
+
+#[cube]
+fn start(vectors: &Vectors, layout: &Layout, vector: usize, #[comptime] tile: Tile) -> usize {
+    if comptime!(tile.columns) {
+        (vector / vectors.inner) * layout.outer + vector % vectors.inner
     } else {
-        vector * vectors.outer_stride
-    };
-    start + part.first as usize / N::value() * vectors.stride
+        vector * layout.outer
+    }
+}
+
+/// Where the next stage's buffer has the one element that the cube's chunk leaves to it.
+#[cube]
+pub(super) fn next_place(vectors: &Vectors, vector: usize, #[comptime] tile: Tile) -> usize {
+    start(vectors, &vectors.next, vector, tile) + CUBE_POS_Y as usize * vectors.next.stride
+}
+
+/// Whether the unit, if it holds anything, holds that element.
+#[cube]
+pub(super) fn hands_on(part: &Part, held: u32) -> bool {
+    part.unit == 0 && held != 0
 }
 
 /// The unit's elements; zero where the vector has none.
@@ -176,6 +203,7 @@ pub(super) fn load_blocks<G: Float, A: Float>(
     blocks: &[Vector<G, Const<4>>],
     vectors: &Vectors,
     part: &Part,
+    first_block: u32,
     #[comptime] tile: Tile,
 ) -> Array<A> {
     let mut entries = Array::<A>::new(comptime!(4 * tile.elements));
@@ -185,7 +213,7 @@ pub(super) fn load_blocks<G: Float, A: Float>(
         for k in 0..comptime!(tile.elements >> (level + 1)) {
             let mut block = identity::<A>();
             if comptime!(((2 * k + 1) << level) as u32) < part.held {
-                let number = vectors.first_block + block_number(vectors, part, level, k);
+                let number = first_block + block_number(vectors, part, level, k);
                 block = Vector::cast_from(blocks[number as usize]);
             }
             keep_block::<A>(&mut entries, block, comptime!(tile.pair(level, k)));
@@ -193,7 +221,7 @@ pub(super) fn load_blocks<G: Float, A: Float>(
     }
     let mut block = identity::<A>();
     if has_outer_pair(part) {
-        let number = vectors.first_block + outer_block_number(vectors, part, tile);
+        let number = first_block + outer_block_number(vectors, part, tile);
         block = Vector::cast_from(blocks[number as usize]);
     }
     keep_block::<A>(&mut entries, block, tile.outer_pair());

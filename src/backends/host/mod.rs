@@ -10,25 +10,59 @@ mod rows;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{DType, Shape};
+use half::{bf16, f16};
 
 use crate::portable::{self, cast, compute_dtype};
+use crate::several;
 use blocks::Blocks;
-pub(crate) use real::Real;
+pub(crate) use real::{Real, Stored};
 use rows::Kept;
 
-/// A backend whose tensors lie in this process's memory. The dtype of a tensor and `C` agree in every call.
+/// A backend whose tensors lie in this process's memory. The dtype of a tensor and `D` agree in every call.
 pub(crate) trait Host: Backend {
     /// The tensor with its values row by row and nothing else in its buffer; the tensor itself if it is so already.
     fn contiguous(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// The values of a contiguous tensor.
-    fn values<C: Real>(tensor: &FloatTensor<Self>) -> &[C];
+    fn values<D: Stored>(tensor: &FloatTensor<Self>) -> &[D];
 
     /// The values of a contiguous tensor that nothing else shares.
-    fn values_mut<C: Real>(tensor: &mut FloatTensor<Self>) -> Option<&mut [C]>;
+    fn values_mut<D: Stored>(tensor: &mut FloatTensor<Self>) -> Option<&mut [D]>;
 
     /// A tensor of these values.
-    fn from_values<C: Real>(values: Vec<C>, shape: Shape) -> FloatTensor<Self>;
+    fn from_values<D: Stored>(values: Vec<D>, shape: Shape) -> FloatTensor<Self>;
+}
+
+/// `$body` with `$D` the type of the dtype.
+macro_rules! of_dtype {
+    ($dtype:expr, $D:ident => $body:expr) => {
+        match $dtype {
+            DType::F64 => {
+                type $D = f64;
+                $body
+            }
+            DType::F16 => {
+                type $D = f16;
+                $body
+            }
+            DType::BF16 => {
+                type $D = bf16;
+                $body
+            }
+            _ => {
+                type $D = f32;
+                $body
+            }
+        }
+    };
+}
+
+/// The dtype in which the kernels of rows read and write what is computed in `compute`: each vector is widened on its own.
+fn held_dtype(dtype: DType, compute: DType) -> DType {
+    match (dtype, compute) {
+        (DType::F16 | DType::BF16, DType::F32) => dtype,
+        _ => compute,
+    }
 }
 
 /// See [`GivensOps::givens_rotate`](crate::GivensOps::givens_rotate).
@@ -44,41 +78,50 @@ pub(crate) fn rotate<B: Host>(
     }
     let dtype = x.dtype();
     let compute = compute_dtype(dtype, blocks.dtype());
-    let x = as_dtype::<B>(x, compute);
     let blocks = as_dtype::<B>(blocks, compute);
+    let after = shape[axis + 1..].iter().product();
+    if after == 1 {
+        let held = held_dtype(dtype, compute);
+        let x = as_dtype::<B>(x, held);
+        let rotated = of_dtype!(held, D => rotate_rows::<B, D>(x, blocks, transpose));
+        return cast::<B>(rotated, held, dtype);
+    }
+    let x = as_dtype::<B>(x, compute);
     let rotated = match compute {
-        DType::F64 => rotate_in::<B, f64>(x, blocks, axis, transpose),
-        _ => rotate_in::<B, f32>(x, blocks, axis, transpose),
+        DType::F64 => rotate_columns::<B, f64>(x, blocks, after, transpose),
+        _ => rotate_columns::<B, f32>(x, blocks, after, transpose),
     };
     cast::<B>(rotated, compute, dtype)
 }
 
-fn rotate_in<B: Host, C: Real>(
+fn rotate_rows<B: Host, D: Stored>(
     mut x: FloatTensor<B>,
     blocks: FloatTensor<B>,
-    axis: usize,
     transpose: bool,
 ) -> FloatTensor<B> {
-    let shape = x.shape();
-    let blocks = Blocks::new(B::values::<C>(&blocks), shape[axis]);
-    let after = shape[axis + 1..].iter().product();
-    if let Some(values) = B::values_mut::<C>(&mut x) {
-        match after {
-            1 => rows::rotate_in_place(values, &blocks, transpose),
-            _ => columns::rotate_in_place(values, after, &blocks, transpose),
-        }
+    let blocks = blocks_of::<B, D::Compute>(&blocks);
+    if let Some(values) = B::values_mut::<D>(&mut x) {
+        rows::rotate_in_place(values, &blocks, transpose);
         return x;
     }
-    let values = B::values::<C>(&x);
-    let rotated = match after {
-        1 => rows::rotate(values, &[blocks], transpose).remove(0),
-        _ => {
-            let mut values = parallel::copy(values);
-            columns::rotate_in_place(&mut values, after, &blocks, transpose);
-            values
-        }
-    };
-    B::from_values(rotated, shape)
+    let rotated = rows::rotate(B::values::<D>(&x), &[blocks], transpose).remove(0);
+    B::from_values(rotated, x.shape())
+}
+
+fn rotate_columns<B: Host, C: Real>(
+    mut x: FloatTensor<B>,
+    blocks: FloatTensor<B>,
+    after: usize,
+    transpose: bool,
+) -> FloatTensor<B> {
+    let blocks = blocks_of::<B, C>(&blocks);
+    if let Some(values) = B::values_mut::<C>(&mut x) {
+        columns::rotate_in_place(values, after, &blocks, transpose);
+        return x;
+    }
+    let mut values = parallel::copy(B::values::<C>(&x));
+    columns::rotate_in_place(&mut values, after, &blocks, transpose);
+    B::from_values(values, x.shape())
 }
 
 /// See [`GivensOps::givens_rotate_each`](crate::GivensOps::givens_rotate_each).
@@ -89,7 +132,7 @@ pub(crate) fn rotate_each<B: Host>(
     transpose: bool,
 ) -> Vec<FloatTensor<B>> {
     let shape = x.shape();
-    let rotations = portable::each::<B>(blocks.clone());
+    let rotations = several::each::<B>(blocks.clone());
     if shape.num_elements() == 0 || axis + 1 < shape.num_dims() {
         return rotations
             .map(|blocks| rotate::<B>(x.clone(), blocks, axis, transpose))
@@ -97,35 +140,27 @@ pub(crate) fn rotate_each<B: Host>(
     }
     let dtype = x.dtype();
     let compute = compute_dtype(dtype, blocks.dtype());
-    let x = as_dtype::<B>(x, compute);
+    let held = held_dtype(dtype, compute);
+    let x = as_dtype::<B>(x, held);
     let rotations: Vec<_> = rotations
         .map(|blocks| as_dtype::<B>(blocks, compute))
         .collect();
-    let rotated = match compute {
-        DType::F64 => rotate_each_in::<B, f64>(x, rotations, transpose),
-        _ => rotate_each_in::<B, f32>(x, rotations, transpose),
-    };
+    let rotated = of_dtype!(held, D => rotate_rows_each::<B, D>(x, &rotations, transpose));
     let rotated = rotated.into_iter();
     rotated
-        .map(|rotated| cast::<B>(rotated, compute, dtype))
+        .map(|rotated| cast::<B>(rotated, held, dtype))
         .collect()
 }
 
-/// Along the last axis.
-fn rotate_each_in<B: Host, C: Real>(
+fn rotate_rows_each<B: Host, D: Stored>(
     x: FloatTensor<B>,
-    rotations: Vec<FloatTensor<B>>,
+    rotations: &[FloatTensor<B>],
     transpose: bool,
 ) -> Vec<FloatTensor<B>> {
-    let shape = x.shape();
-    let dim = shape[shape.num_dims() - 1];
-    let rotations: Vec<_> = rotations
-        .iter()
-        .map(|blocks| Blocks::new(B::values::<C>(blocks), dim))
-        .collect();
-    let rotated = rows::rotate(B::values::<C>(&x), &rotations, transpose).into_iter();
+    let rotations: Vec<_> = rotations.iter().map(blocks_of::<B, D::Compute>).collect();
+    let rotated = rows::rotate(B::values::<D>(&x), &rotations, transpose).into_iter();
     rotated
-        .map(|values| B::from_values(values, shape.clone()))
+        .map(|values| B::from_values(values, x.shape()))
         .collect()
 }
 
@@ -160,20 +195,21 @@ pub(crate) fn gradients<B: Host>(
     let dtype = x.dtype();
     let last = shape.num_dims() - 1;
     let vectors = Vectors::<B>::new(x, grad, blocks, axis, transpose);
-    let compute = vectors.compute;
+    let held = vectors.held;
     let kept = if transpose { Kept::Up } else { Kept::Down };
     let (of_x, of_blocks) = vectors.gradients(kept);
     let of_x = of_x.expect("it was to be kept");
     let of_x = B::float_swap_dims(of_x, axis, last);
-    (cast::<B>(of_x, compute, dtype), of_blocks)
+    (cast::<B>(of_x, held, dtype), of_blocks)
 }
 
-/// What a backward pass reads, in the dtype of the computation and with the rotated axis last: sums over vectors need each
-/// vector in one piece, and the way back is a view.
+/// What a backward pass reads, with the rotated axis last: sums over vectors need each vector in one piece, and the way back is a
+/// view.
 struct Vectors<B: Host> {
     a: FloatTensor<B>,
     b: FloatTensor<B>,
     blocks: FloatTensor<B>,
+    held: DType,
     compute: DType,
     blocks_dtype: DType,
 }
@@ -189,37 +225,40 @@ impl<B: Host> Vectors<B> {
         let last = x.shape().num_dims() - 1;
         let blocks_dtype = blocks.dtype();
         let compute = compute_dtype(x.dtype(), blocks_dtype);
+        let held = held_dtype(x.dtype(), compute);
         let [x, grad] =
-            [x, grad].map(|tensor| as_dtype::<B>(B::float_swap_dims(tensor, axis, last), compute));
+            [x, grad].map(|tensor| as_dtype::<B>(B::float_swap_dims(tensor, axis, last), held));
         // As in the portable body, which says why.
         let (a, b) = if transpose { (grad, x) } else { (x, grad) };
         Self {
             a,
             b,
             blocks: as_dtype::<B>(blocks, compute),
+            held,
             compute,
             blocks_dtype,
         }
     }
 
     fn gradients(self, kept: Kept) -> (Option<FloatTensor<B>>, FloatTensor<B>) {
-        match self.compute {
-            DType::F64 => self.gradients_in::<f64>(kept),
-            _ => self.gradients_in::<f32>(kept),
-        }
+        of_dtype!(self.held, D => self.gradients_in::<D>(kept))
     }
 
-    fn gradients_in<C: Real>(self, kept: Kept) -> (Option<FloatTensor<B>>, FloatTensor<B>) {
-        let (shape, blocks_shape) = (self.a.shape(), self.blocks.shape());
-        let blocks = Blocks::new(B::values::<C>(&self.blocks), blocks_shape[0] + 1);
-        let (a, b) = (B::values::<C>(&self.a), B::values::<C>(&self.b));
+    fn gradients_in<D: Stored>(self, kept: Kept) -> (Option<FloatTensor<B>>, FloatTensor<B>) {
+        let blocks = blocks_of::<B, D::Compute>(&self.blocks);
+        let (a, b) = (B::values::<D>(&self.a), B::values::<D>(&self.b));
         let (of_x, of_blocks) = rows::gradients(a, b, &blocks, kept);
-        let of_blocks = B::from_values(of_blocks, blocks_shape);
+        let of_blocks = B::from_values(of_blocks, self.blocks.shape());
         (
-            of_x.map(|of_x| B::from_values(of_x, shape)),
+            of_x.map(|of_x| B::from_values(of_x, self.a.shape())),
             cast::<B>(of_blocks, self.compute, self.blocks_dtype),
         )
     }
+}
+
+/// Of a contiguous tensor `[d-1, 2, 2]`.
+fn blocks_of<B: Host, C: Real>(blocks: &FloatTensor<B>) -> Blocks<C> {
+    Blocks::new(B::values(blocks), blocks.shape()[0] + 1)
 }
 
 fn as_dtype<B: Host>(tensor: FloatTensor<B>, dtype: DType) -> FloatTensor<B> {

@@ -5,7 +5,7 @@ use std::slice::{ChunksExact, ChunksExactMut};
 
 use rayon::prelude::*;
 
-use super::Real;
+use super::Stored;
 
 /// Enough values to be worth a thread's while.
 const PIECE: usize = 1 << 15;
@@ -16,19 +16,19 @@ pub(super) fn vectors_in_piece(dim: usize) -> usize {
 }
 
 /// Calls `work` on pieces of whole vectors.
-pub(super) fn in_place<C: Real>(
-    values: &mut [C],
+pub(super) fn in_place<S: Stored>(
+    values: &mut [S],
     dim: usize,
-    work: impl Fn(&mut [C]) + Send + Sync,
+    work: impl Fn(&mut [S]) + Send + Sync,
 ) {
     let piece = dim * vectors_in_piece(dim);
     values.par_chunks_mut(piece).for_each(work);
 }
 
 /// A copy, made by all threads.
-pub(super) fn copy<C: Real>(values: &[C]) -> Vec<C> {
+pub(super) fn copy<S: Stored>(values: &[S]) -> Vec<S> {
     // Zeros that the system hands out when they are first touched.
-    let mut copy = vec![C::default(); values.len()];
+    let mut copy = vec![S::zeroed(); values.len()];
     let pieces = copy.par_chunks_mut(PIECE).zip(values.par_chunks(PIECE));
     pieces.for_each(|(copy, values)| copy.copy_from_slice(values));
     copy
@@ -40,16 +40,16 @@ pub(super) fn map<R: Send>(count: usize, work: impl Fn(usize) -> R + Send + Sync
 }
 
 /// The vectors of a piece, each copied into the new buffer when it is reached, so that it is worked on in cache.
-pub(super) struct Copies<'a, C> {
-    vectors: ChunksExact<'a, C>,
-    rooms: ChunksExactMut<'a, MaybeUninit<C>>,
+pub(super) struct Copies<'a, S> {
+    vectors: ChunksExact<'a, S>,
+    rooms: ChunksExactMut<'a, MaybeUninit<S>>,
 }
 
-impl<'a, C: Real> Iterator for Copies<'a, C> {
-    type Item = &'a mut [C];
+impl<'a, S: Stored> Iterator for Copies<'a, S> {
+    type Item = &'a mut [S];
 
     #[inline(always)]
-    fn next(&mut self) -> Option<&'a mut [C]> {
+    fn next(&mut self) -> Option<&'a mut [S]> {
         let (vector, room) = (self.vectors.next()?, self.rooms.next()?);
         Some(room.write_copy_of_slice(vector))
     }
@@ -59,13 +59,13 @@ impl<'a, C: Real> Iterator for Copies<'a, C> {
 /// piece by piece, and for each piece buffer by buffer, so that a piece is read from memory once.
 ///
 /// `work` gets the number of the piece and of the buffer.
-pub(super) fn copied<C: Real, R: Send>(
-    values: &[C],
+pub(super) fn copied<S: Stored, R: Send>(
+    values: &[S],
     dim: usize,
     count: usize,
     buffers: usize,
-    work: impl Fn(usize, usize, &mut Copies<'_, C>) -> R + Sync,
-) -> (Vec<Vec<C>>, Vec<R>) {
+    work: impl Fn(usize, usize, &mut Copies<'_, S>) -> R + Sync,
+) -> (Vec<Vec<S>>, Vec<R>) {
     // What is behind the last whole vector would stay as it was allocated.
     assert!(
         values.len().is_multiple_of(dim),
@@ -73,7 +73,7 @@ pub(super) fn copied<C: Real, R: Send>(
         values.len()
     );
     let piece = dim * count;
-    let mut copies: Vec<Vec<C>> = (0..buffers)
+    let mut copies: Vec<Vec<S>> = (0..buffers)
         .map(|_| Vec::with_capacity(values.len()))
         .collect();
     let mut rooms = Vec::with_capacity(buffers * values.len().div_ceil(piece));
@@ -87,7 +87,7 @@ pub(super) fn copied<C: Real, R: Send>(
         );
     }
     rooms.sort_by_key(|(index, buffer, ..)| (*index, *buffer));
-    let work = |(index, buffer, values, room): (_, _, &[C], &mut [MaybeUninit<C>])| {
+    let work = |(index, buffer, values, room): (_, _, &[S], &mut [MaybeUninit<S>])| {
         let mut copies = Copies {
             vectors: values.chunks_exact(dim),
             rooms: room.chunks_exact_mut(dim),

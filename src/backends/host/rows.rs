@@ -17,11 +17,10 @@
     reason = "`S` is the instruction set that `with_simd` compiles a body for; the compiler vectorizes plain loops with it"
 )]
 
-use std::iter;
 use std::slice::ChunksExact;
 
 use super::blocks::{Blocks, Tier};
-use super::{Real, parallel};
+use super::{Real, Stored, parallel};
 
 /// Room for one vector's pyramid.
 struct Pyramid<C> {
@@ -194,22 +193,27 @@ fn add_products<C: Real>(b_firsts: &[C], b_seconds: &[C], a: &[C], sums: [&mut [
 }
 
 #[macerator::with_simd]
-fn rotate_each<'a, S: macerator::Simd, C: Real, I: Iterator<Item = &'a mut [C]>>(
+fn rotate_each<'a, S: macerator::Simd, D: Stored, I: Iterator<Item = &'a mut [D]>>(
     vectors: I,
-    blocks: &Blocks<C>,
+    blocks: &Blocks<D::Compute>,
     transpose: bool,
 ) {
     let mut pyramid = Pyramid::new(blocks);
+    let mut room = vec![D::Compute::default(); blocks.dim()];
     for vector in vectors {
-        match transpose {
+        D::work_on(vector, &mut room, |vector| match transpose {
             false => pyramid.up(vector, blocks),
             true => pyramid.down(vector, blocks),
-        }
+        });
     }
 }
 
 /// Rotates all vectors where they are.
-pub(super) fn rotate_in_place<C: Real>(values: &mut [C], blocks: &Blocks<C>, transpose: bool) {
+pub(super) fn rotate_in_place<D: Stored>(
+    values: &mut [D],
+    blocks: &Blocks<D::Compute>,
+    transpose: bool,
+) {
     let dim = blocks.dim();
     parallel::in_place(values, dim, |vectors| {
         rotate_each(vectors.chunks_exact_mut(dim), blocks, transpose);
@@ -217,14 +221,14 @@ pub(super) fn rotate_in_place<C: Real>(values: &mut [C], blocks: &Blocks<C>, tra
 }
 
 /// Rotates all vectors into new buffers, one for each rotation.
-pub(super) fn rotate<C: Real>(
-    values: &[C],
-    rotations: &[Blocks<C>],
+pub(super) fn rotate<D: Stored>(
+    values: &[D],
+    rotations: &[Blocks<D::Compute>],
     transpose: bool,
-) -> Vec<Vec<C>> {
+) -> Vec<Vec<D>> {
     let dim = rotations[0].dim();
     let count = parallel::vectors_in_piece(dim);
-    let work = |_, rotation: usize, vectors: &mut parallel::Copies<'_, C>| {
+    let work = |_, rotation: usize, vectors: &mut parallel::Copies<'_, D>| {
         rotate_each(vectors, &rotations[rotation], transpose);
     };
     parallel::copied(values, dim, count, rotations.len(), work).0
@@ -244,12 +248,12 @@ pub(super) enum Kept {
 const SUMMED: usize = 256;
 
 /// The way that is kept, and the sums `b a^T` of the values before every pair, block by block.
-pub(super) fn gradients<C: Real>(
-    a: &[C],
-    b: &[C],
-    blocks: &Blocks<C>,
+pub(super) fn gradients<D: Stored>(
+    a: &[D],
+    b: &[D],
+    blocks: &Blocks<D::Compute>,
     kept: Kept,
-) -> (Option<Vec<C>>, Vec<C>) {
+) -> (Option<Vec<D>>, Vec<D::Compute>) {
     let dim = blocks.dim();
     // Few enough that a small batch is shared among threads too, many enough to be worth it; by the shape alone, so that two
     // runs add in one order.
@@ -258,13 +262,8 @@ pub(super) fn gradients<C: Real>(
     let copied = |kept, other, down| {
         let (mut copies, sums) = parallel::copied(kept, dim, count, 1, |index, _, kept| {
             let mut both = Both::new(blocks);
-            add_each(
-                &mut both,
-                kept,
-                part(other, dim, count, index),
-                blocks,
-                down,
-            );
+            let other = part(other, dim, count, index);
+            add_each(&mut both, kept, other, blocks, down);
             both.sums
         });
         (copies.pop(), sums)
@@ -275,12 +274,8 @@ pub(super) fn gradients<C: Real>(
         Kept::Neither => {
             let sums = parallel::map(a.len().div_ceil(count * dim), |index| {
                 let mut both = Both::new(blocks);
-                let mut room = vec![C::default(); dim];
-                for (a, b) in part(a, dim, count, index).zip(part(b, dim, count, index)) {
-                    room.copy_from_slice(a);
-                    let (a, b) = (iter::once(&mut room[..]), iter::once(b));
-                    add_each(&mut both, a, b, blocks, false);
-                }
+                let [a, b] = [a, b].map(|values| part(values, dim, count, index));
+                sum_each(&mut both, a, b, blocks);
                 both.sums
             });
             (None, sums)
@@ -288,14 +283,14 @@ pub(super) fn gradients<C: Real>(
     };
     let total = |entry: usize, pair: usize| {
         let parts = sums.iter().map(|sums| sums[entry][pair].to_f64());
-        C::from_f64(parts.sum())
+        D::Compute::from_f64(parts.sum())
     };
     let of_pair = |pair| [0, 1, 2, 3].map(|entry| total(entry, pair));
     (kept, (0..dim - 1).flat_map(of_pair).collect())
 }
 
 /// The vectors of a piece of `count`.
-fn part<C>(values: &[C], dim: usize, count: usize, index: usize) -> ChunksExact<'_, C> {
+fn part<D>(values: &[D], dim: usize, count: usize, index: usize) -> ChunksExact<'_, D> {
     let start = index * count * dim;
     values[start..values.len().min(start + count * dim)].chunks_exact(dim)
 }
@@ -306,22 +301,38 @@ fn add_each<
     'a,
     'b,
     S: macerator::Simd,
-    C: Real,
-    I: Iterator<Item = &'a mut [C]>,
-    J: Iterator<Item = &'b [C]>,
+    D: Stored,
+    I: Iterator<Item = &'a mut [D]>,
+    J: Iterator<Item = &'b [D]>,
 >(
-    both: &mut Both<C>,
+    both: &mut Both<D::Compute>,
     kept: I,
     others: J,
-    blocks: &Blocks<C>,
+    blocks: &Blocks<D::Compute>,
     down: bool,
 ) {
-    let mut room = vec![C::default(); blocks.dim()];
+    let [mut room, mut other_room] = [0, 1].map(|_| vec![D::Compute::default(); blocks.dim()]);
     for (kept, other) in kept.zip(others) {
-        room.copy_from_slice(other);
-        match down {
-            false => both.add(kept, &mut room, blocks),
-            true => both.add(&mut room, kept, blocks),
-        }
+        D::widen(other, &mut other_room);
+        D::work_on(kept, &mut room, |kept| match down {
+            false => both.add(kept, &mut other_room, blocks),
+            true => both.add(&mut other_room, kept, blocks),
+        });
+    }
+}
+
+/// The same with both left as they are.
+#[macerator::with_simd]
+fn sum_each<'a, S: macerator::Simd, D: Stored>(
+    both: &mut Both<D::Compute>,
+    a: ChunksExact<'a, D>,
+    b: ChunksExact<'a, D>,
+    blocks: &Blocks<D::Compute>,
+) {
+    let [mut up, mut down] = [0, 1].map(|_| vec![D::Compute::default(); blocks.dim()]);
+    for (a, b) in a.zip(b) {
+        D::widen(a, &mut up);
+        D::widen(b, &mut down);
+        both.add(&mut up, &mut down, blocks);
     }
 }
