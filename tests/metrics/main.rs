@@ -12,6 +12,7 @@ mod models;
 mod oracle;
 mod report;
 mod svd;
+mod widened;
 
 use burn::tensor::{DType, Device, Tensor};
 use oracle::{Matrix, Rotation};

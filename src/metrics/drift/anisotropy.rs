@@ -2,7 +2,8 @@
 
 use burn::tensor::Tensor;
 
-use super::host::{Host, norm, undefined};
+use super::host::{norm, undefined};
+use super::whole::{Raw, Whole};
 use crate::error::Error;
 
 const METRIC: &str = "anisotropy";
@@ -45,13 +46,13 @@ const METRIC: &str = "anisotropy";
 /// # Ok::<(), burn_goft::Error>(())
 /// ```
 pub fn anisotropy(representations: Tensor<2>) -> Result<f64, Error> {
-    measure(&Host::finite("the representations", representations)?)
+    measure(&Raw::read(representations).finite("the representations")?)
 }
 
-pub(super) fn measure(representations: &Host) -> Result<f64, Error> {
+pub(super) fn measure(representations: &Whole) -> Result<f64, Error> {
     let mut sum = vec![0.0; representations.columns];
     let mut count = 0u32;
-    for row in representations.each_row() {
+    representations.each_row(|row| {
         let norm = norm(row);
         if norm > 0.0 {
             sum.iter_mut()
@@ -59,7 +60,7 @@ pub(super) fn measure(representations: &Host) -> Result<f64, Error> {
                 .for_each(|(sum, v)| *sum += v / norm);
             count += 1;
         }
-    }
+    });
     if count < 2 {
         let rows = representations.rows;
         return undefined(

@@ -47,8 +47,8 @@ pub(super) fn centred_pair(
 ) -> Result<(Centred, Centred), Error> {
     let (before, after) = same_rows(metric, before, after)?;
     Ok((
-        Centred::of(metric, "before", &before)?,
-        Centred::of(metric, "after", &after)?,
+        Centred::of(metric, "before", &before.host())?,
+        Centred::of(metric, "after", &after.host())?,
     ))
 }
 

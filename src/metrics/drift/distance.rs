@@ -4,7 +4,8 @@ use burn::tensor::Tensor;
 use faer::Side;
 use serde::{Deserialize, Serialize};
 
-use super::host::{Host, alike, no_convergence, relative_distance, undefined};
+use super::host::{Host, alike, no_convergence, undefined};
+use super::whole::{Raw, Whole, relative_distance};
 use crate::error::Error;
 use crate::rotate::rotate;
 
@@ -61,7 +62,7 @@ pub(super) fn excess(blocks: Tensor<3>) -> Result<Host, Error> {
     let dim = blocks.dims()[0] + 1;
     let identity = Tensor::<2>::eye(dim, &blocks.device()).cast(blocks.dtype());
     let excess = rotate(identity.clone(), blocks, 0) - identity;
-    Host::finite("R - I", excess)
+    Ok(Raw::read(excess).finite("R - I")?.host())
 }
 
 pub(super) fn of_excess(excess: &Host) -> Result<IdentityDistance, Error> {
@@ -112,13 +113,12 @@ pub fn relative_change(before: Tensor<2>, after: Tensor<2>) -> Result<f64, Error
     measure(&before, &after)
 }
 
-pub(super) fn measure(before: &Host, after: &Host) -> Result<f64, Error> {
-    let size = before.norm();
-    if size == 0.0 {
-        return undefined(
+pub(super) fn measure(before: &Whole, after: &Whole) -> Result<f64, Error> {
+    match relative_distance(before, after) {
+        Some(distance) => Ok(distance),
+        None => undefined(
             "relative_change",
             "the matrix before is zero, and nothing is relative to it",
-        );
+        ),
     }
-    Ok(relative_distance(after.values(), before.values(), size))
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::directions::{Directions, has_direction};
 use super::host::{Host, alike, undefined};
+use super::whole::Raw;
 use crate::error::Error;
 
 const METRIC: &str = "hyperspherical_energy";
@@ -60,7 +61,7 @@ pub struct EnergyChange {
 /// # Ok::<(), burn_goft::Error>(())
 /// ```
 pub fn hyperspherical_energy(weight: Tensor<2>) -> Result<f64, Error> {
-    energy(&Host::finite("the weight", weight)?.transposed())
+    energy(&Raw::read(weight).finite("the weight")?.transposed())
 }
 
 /// The [`hyperspherical_energy`] before and after, and its relative change.

@@ -1,15 +1,16 @@
-//! Matrices in f64 on the host, checked once.
+//! Matrices in f64 on the host, and what is common to all metrics.
 
 use std::ops::Range;
 
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::tensor::Tensor;
 use faer::MatRef;
 use faer::linalg::solvers::Svd;
 
+use super::whole::{Raw, Whole};
 use crate::error::Error;
 
 /// Sums of squares that did not overflow and to which nothing vanished that counts.
-const PLAIN: Range<f64> = 1e-200..1e200;
+pub(super) const PLAIN: Range<f64> = 1e-200..1e200;
 
 /// A matrix row by row.
 #[derive(Debug, Clone)]
@@ -20,9 +21,12 @@ pub(super) struct Host {
 }
 
 impl Host {
-    /// The values of `tensor`, which `side` names in an error.
-    pub(super) fn finite(side: &str, tensor: Tensor<2>) -> Result<Self, Error> {
-        Raw::read(tensor).finite(side)
+    pub(super) fn new(values: Vec<f64>, rows: usize, columns: usize) -> Self {
+        Self {
+            values,
+            rows,
+            columns,
+        }
     }
 
     pub(super) fn values(&self) -> &[f64] {
@@ -54,23 +58,6 @@ impl Host {
         }
     }
 
-    /// These columns, as rows: of a weight, neurons.
-    pub(super) fn pick_columns(&self, indices: &[usize]) -> Self {
-        let entry = |column: usize| move |row: usize| (row, column);
-        let entries = indices.iter().flat_map(|c| (0..self.rows).map(entry(*c)));
-        Self {
-            values: entries
-                .map(|(r, c)| self.values[r * self.columns + c])
-                .collect(),
-            rows: indices.len(),
-            columns: self.rows,
-        }
-    }
-
-    pub(super) fn transposed(&self) -> Self {
-        self.pick_columns(&Vec::from_iter(0..self.columns))
-    }
-
     pub(super) fn matrix(&self) -> MatRef<'_, f64> {
         MatRef::from_row_major_slice(&self.values, self.rows, self.columns)
     }
@@ -90,72 +77,8 @@ impl Host {
         norm(&self.values)
     }
 
-    /// The norm of each column: of a weight, neuron.
-    pub(super) fn column_norms(&self) -> Vec<f64> {
-        let mut squares = vec![0.0; self.columns];
-        for row in self.each_row() {
-            squares
-                .iter_mut()
-                .zip(row)
-                .for_each(|(sum, v)| *sum += v * v);
-        }
-        let norms = squares
-            .iter()
-            .enumerate()
-            .map(|(column, square)| match square {
-                square if PLAIN.contains(square) => square.sqrt(),
-                _ => norm(&self.pick_columns(&[column]).values),
-            });
-        norms.collect()
-    }
-
     pub(super) fn shape(&self) -> [usize; 2] {
         [self.rows, self.columns]
-    }
-}
-
-/// A matrix as the device gave it: reading is the device's, and the rest can be done by any thread.
-pub(super) struct Raw {
-    data: Option<TensorData>,
-    pub(super) shape: [usize; 2],
-}
-
-impl Raw {
-    pub(super) fn read(tensor: Tensor<2>) -> Self {
-        let shape = tensor.dims();
-        let tensor = match tensor.dtype() {
-            DType::QFloat(_) => tensor.dequantize(),
-            _ => tensor,
-        };
-        // A device may have no buffer to read for an empty tensor.
-        let data = (shape[0] * shape[1] > 0).then(|| tensor.into_data());
-        Self { data, shape }
-    }
-
-    /// In f64, whatever the values are.
-    pub(super) fn host(self) -> Host {
-        let [rows, columns] = self.shape;
-        let values = match &self.data {
-            None => Vec::new(),
-            Some(data) => match data.as_slice::<f32>() {
-                // The usual case, and several times as fast as the general one.
-                Ok(values) => values.iter().map(|v| f64::from(*v)).collect(),
-                Err(_) => data.iter().collect(),
-            },
-        };
-        Host {
-            values,
-            rows,
-            columns,
-        }
-    }
-
-    pub(super) fn finite(self, side: &str) -> Result<Host, Error> {
-        let host = self.host();
-        match host.values.iter().filter(|v| !v.is_finite()).count() {
-            0 => Ok(host),
-            count => Err(not_finite(side, count)),
-        }
     }
 }
 
@@ -164,7 +87,7 @@ pub(super) fn alike(
     metric: &'static str,
     before: Tensor<2>,
     after: Tensor<2>,
-) -> Result<(Host, Host), Error> {
+) -> Result<(Whole, Whole), Error> {
     let (b, a) = (before.dims(), after.dims());
     assert!(
         b == a,
@@ -178,7 +101,7 @@ pub(super) fn same_rows(
     metric: &'static str,
     before: Tensor<2>,
     after: Tensor<2>,
-) -> Result<(Host, Host), Error> {
+) -> Result<(Whole, Whole), Error> {
     let (b, a) = (before.dims(), after.dims());
     assert!(
         b[0] == a[0],
@@ -187,10 +110,10 @@ pub(super) fn same_rows(
     both(before, after)
 }
 
-fn both(before: Tensor<2>, after: Tensor<2>) -> Result<(Host, Host), Error> {
+fn both(before: Tensor<2>, after: Tensor<2>) -> Result<(Whole, Whole), Error> {
     Ok((
-        Host::finite("before", before)?,
-        Host::finite("after", after)?,
+        Raw::read(before).finite("before")?,
+        Raw::read(after).finite("after")?,
     ))
 }
 
@@ -222,18 +145,8 @@ pub(super) fn norm(vector: &[f64]) -> f64 {
     largest * squares.sum::<f64>().sqrt()
 }
 
-/// `|u / size - v / size|`, also where a square overflows or vanishes.
-pub(super) fn relative_distance(u: &[f64], v: &[f64], size: f64) -> f64 {
-    let squares = sum_of_squares(u, |index, u| u - v[index]);
-    if PLAIN.contains(&squares) {
-        return squares.sqrt() / size;
-    }
-    let difference = u.iter().zip(v).map(|(u, v)| u / size - v / size);
-    norm(&Vec::from_iter(difference))
-}
-
 /// In eight lanes, which a processor adds at once; in the same order in every run.
-fn sum_of_squares(vector: &[f64], map: impl Fn(usize, f64) -> f64) -> f64 {
+pub(super) fn sum_of_squares(vector: &[f64], map: impl Fn(usize, f64) -> f64) -> f64 {
     let mut lanes = [0.0; 8];
     for (chunk, values) in vector.chunks(8).enumerate() {
         for (lane, value) in values.iter().enumerate() {

@@ -2,8 +2,9 @@
 
 use burn::tensor::Tensor;
 
-use super::host::{Host, Raw, not_finite, undefined};
+use super::host::{Host, not_finite, undefined};
 use super::spread::Spread;
+use super::whole::Raw;
 use crate::error::Error;
 
 const METRIC: &str = "kl_divergence";
@@ -63,7 +64,7 @@ pub fn kl_divergence(before: Tensor<2>, after: Tensor<2>) -> Result<Spread, Erro
 
 /// Logits, which may be minus infinity.
 pub(super) fn logits(side: &str, tensor: Tensor<2>) -> Result<Host, Error> {
-    let host = Raw::read(tensor).host();
+    let host = Raw::read(tensor).whole().host();
     let broken = |v: &&f64| v.is_nan() || **v == f64::INFINITY;
     match host.values().iter().filter(broken).count() {
         0 => Ok(host),

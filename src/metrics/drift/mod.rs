@@ -24,6 +24,7 @@ mod spectrum;
 mod spread;
 mod subspace;
 mod svcca;
+mod whole;
 
 pub use agreement::{agreement, forgetting};
 pub use angles::{AngleChange, angle_change};

@@ -3,7 +3,8 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::host::{Host, alike, undefined};
+use super::host::{alike, undefined};
+use super::whole::{Whole, column_norms};
 use crate::error::Error;
 
 const METRIC: &str = "norm_change";
@@ -62,11 +63,11 @@ pub fn norm_change(before: Tensor<2>, after: Tensor<2>) -> Result<NormChange, Er
     measure(&before, &after)
 }
 
-pub(super) fn measure(before: &Host, after: &Host) -> Result<NormChange, Error> {
+pub(super) fn measure(before: &Whole, after: &Whole) -> Result<NormChange, Error> {
     let neurons = before.columns;
-    let norms = before.column_norms().into_iter().zip(after.column_norms());
+    let norms = column_norms(before, after).into_iter();
     let (mut sum, mut max, mut count) = (0.0, 0.0f64, 0);
-    for (before, after) in norms.filter(|(before, _)| *before != 0.0) {
+    for [before, after] in norms.filter(|[before, _]| *before != 0.0) {
         let change = (after / before - 1.0).abs();
         sum += change;
         max = max.max(change);

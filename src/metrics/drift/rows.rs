@@ -3,8 +3,9 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::host::{Host, alike, norm, undefined};
+use super::host::{alike, norm, sum_of_squares, undefined};
 use super::spread::Spread;
+use super::whole::{Whole, each_pair};
 use crate::error::Error;
 
 const METRIC: &str = "row_drift";
@@ -65,13 +66,13 @@ pub fn row_drift(before: Tensor<2>, after: Tensor<2>) -> Result<RowDrift, Error>
     measure(&before, &after)
 }
 
-pub(super) fn measure(before: &Host, after: &Host) -> Result<RowDrift, Error> {
-    let rows = before.each_row().zip(after.each_row());
-    let moved: Vec<(f64, f64)> = rows
-        .filter_map(|(before, after)| moved(before, after))
-        .collect();
-    let cosine = Spread::of(moved.iter().map(|(cosine, _)| *cosine));
-    let norm_ratio = Spread::of(moved.iter().map(|(_, ratio)| *ratio));
+pub(super) fn measure(before: &Whole, after: &Whole) -> Result<RowDrift, Error> {
+    let mut rows = Vec::with_capacity(before.rows);
+    each_pair(before, after, |before, after| {
+        rows.extend(moved(before, after))
+    });
+    let cosine = Spread::of(rows.iter().map(|(cosine, _)| *cosine));
+    let norm_ratio = Spread::of(rows.iter().map(|(_, ratio)| *ratio));
     let (Some(cosine), Some(norm_ratio)) = (cosine, norm_ratio) else {
         let reason = format!(
             "none of {} rows is different from zero before and after",
@@ -82,7 +83,7 @@ pub(super) fn measure(before: &Host, after: &Host) -> Result<RowDrift, Error> {
     Ok(RowDrift {
         cosine,
         norm_ratio,
-        zero_rows: before.rows - moved.len(),
+        zero_rows: before.rows - rows.len(),
     })
 }
 
@@ -93,7 +94,6 @@ fn moved(before: &[f64], after: &[f64]) -> Option<(f64, f64)> {
         return None;
     }
     // From the chord, not the product: exactly 1 for a row that did not move, and no digit is lost near it.
-    let chord = before.iter().zip(after).map(|(b, a)| b / old - a / new);
-    let square = chord.map(|c| c * c).sum::<f64>();
+    let square = sum_of_squares(before, |index, b| b / old - after[index] / new);
     Some(((1.0 - square / 2.0).max(-1.0), new / old))
 }

@@ -66,7 +66,7 @@ pub struct SpectrumChange {
 /// ```
 pub fn spectrum_change(before: Tensor<2>, after: Tensor<2>) -> Result<SpectrumChange, Error> {
     let (before, after) = alike(METRIC, before, after)?;
-    measure(spectrum(&before)?, spectrum(&after)?)
+    measure(spectrum(&before.host())?, spectrum(&after.host())?)
 }
 
 /// Of singular values, falling.

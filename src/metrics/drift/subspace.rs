@@ -3,7 +3,8 @@
 use burn::tensor::Tensor;
 
 use super::factors::Factors;
-use super::host::{Host, alike, undefined};
+use super::host::{alike, undefined};
+use super::whole::Whole;
 use crate::error::Error;
 
 const METRIC: &str = "subspace_similarity";
@@ -57,7 +58,7 @@ pub fn subspace_similarity(before: Tensor<2>, after: Tensor<2>, k: usize) -> Res
         "{METRIC}: asked for {k} directions of a weight {:?}; pass 1 to {most}",
         before.shape()
     );
-    let factors = |weight: &Host| Factors::of(METRIC, &weight.transposed());
+    let factors = |weight: &Whole| Factors::of(METRIC, &weight.transposed());
     measure(&factors(&before)?, &factors(&after)?, k)
 }
 

@@ -4,9 +4,9 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::super::centred::Centred;
-use super::super::host::Host;
 use super::super::rows::RowDrift;
 use super::super::svcca::Svcca;
+use super::super::whole::Whole;
 use super::super::{anisotropy, cka, procrustes, rows, svcca};
 use super::{Drift, Pair, in_parallel, keep};
 use crate::error::Error;
@@ -84,7 +84,7 @@ fn measure(drift: &Drift, name: String, pair: Pair, notes: &mut Vec<String>) -> 
     layer.anisotropy_before = keep(name, anisotropy::measure(&before), notes);
     layer.anisotropy_after = keep(name, anisotropy::measure(&after), notes);
 
-    let centred = |side, rows: &Host| Centred::of(COMPARED, side, &rows.pick_rows(&sample));
+    let centred = |side, rows: &Whole| Centred::of(COMPARED, side, &rows.pick_rows(&sample));
     let before = keep(name, centred("before", &before), notes);
     let after = keep(name, centred("after", &after), notes);
     let Some((before, after)) = before.zip(after) else {

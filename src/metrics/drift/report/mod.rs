@@ -15,9 +15,10 @@ pub use settings::Drift;
 pub use trace::Trace;
 pub use weights::{RotationDrift, WeightDrift};
 
-use super::host::{Host, Raw, undefined};
+use super::host::{Host, undefined};
 use super::kl::logits;
 use super::spread::Spread;
+use super::whole::{Raw, Whole};
 use super::{agreement, kl};
 use crate::error::Error;
 
@@ -134,15 +135,16 @@ impl Pair {
         }
     }
 
-    fn values(self) -> Result<(Host, Host), Error> {
+    fn values(self) -> Result<(Whole, Whole), Error> {
         Ok((self.before.finite("before")?, self.after.finite("after")?))
     }
 }
 
-/// Items that are in f64 on the host at a time.
+/// Items that are read, and measured, at a time.
 const TOGETHER: usize = 8;
 
-/// Measures all items, several at once, and collects what they note. Reading stays on this thread, in the order of the items.
+/// Measures all items, several at once, and collects what they note. Reading stays on this thread, in the order of the items, and goes
+/// on while others are measured.
 fn in_parallel<I, R: Send, T: Send>(
     items: Vec<I>,
     notes: &mut Vec<String>,
@@ -150,14 +152,21 @@ fn in_parallel<I, R: Send, T: Send>(
     measure: impl Fn(R, &mut Vec<String>) -> T + Sync,
 ) -> Vec<T> {
     let mut measured = Vec::with_capacity(items.len());
-    let mut items = items.into_iter().peekable();
-    while items.peek().is_some() {
-        let together: Vec<R> = items.by_ref().take(TOGETHER).map(&read).collect();
-        let together = together.into_par_iter().map(|item| {
-            let mut notes = Vec::new();
-            (measure(item, &mut notes), notes)
+    let mut items = items.into_iter();
+    let mut read_some = || Vec::from_iter(items.by_ref().take(TOGETHER).map(&read));
+    let measure = |item| {
+        let mut notes = Vec::new();
+        (measure(item, &mut notes), notes)
+    };
+    let mut next = read_some();
+    while !next.is_empty() {
+        let together = std::mem::take(&mut next).into_par_iter().map(measure);
+        let mut done = Vec::new();
+        rayon::in_place_scope(|scope| {
+            scope.spawn(|_| done = together.collect());
+            next = read_some();
         });
-        for (item, noted) in together.collect::<Vec<_>>() {
+        for (item, noted) in done {
             measured.push(item);
             notes.extend(noted);
         }
