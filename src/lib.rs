@@ -70,7 +70,8 @@
 //! - [`GivensOps`]: the operation as each backend provides it.
 #![cfg_attr(
     feature = "drift",
-    doc = "- [`Drift`]: how far a model has moved from another one, as a [`DriftReport`]; [`Trace`]: what it compares."
+    doc = "- [`Drift`]: how far a model has moved from another one, as a [`DriftReport`]; [`Trace`]: what it compares.\n\
+           - [`rotation_drift`]: how far an adapter's rotation is from the identity and from orthogonal. [`oft_bounds`]: how far OFT's can be."
 )]
 //! - [`Error`]: what was asked, what was found, what to do. A wrong shape panics and says the same.
 //!
@@ -206,10 +207,11 @@ pub use linear::GoftLinear;
 #[cfg(feature = "drift")]
 pub use metrics::drift::{
     AngleChange, BehaviourDrift, Drift, DriftReport, EnergyChange, Forgetting, Histogram,
-    IdentityDistance, LayerDrift, NormChange, RotationDrift, RowDrift, SpectrumChange, Spread,
-    Svcca, Trace, WeightDrift, agreement, angle_change, anisotropy, energy_change, forgetting,
-    hyperspherical_energy, identity_distance, kl_divergence, linear_cka, norm_change,
-    procrustes_distance, relative_change, row_drift, spectrum_change, subspace_similarity, svcca,
+    IdentityDistance, LayerDrift, NormChange, OftBounds, RotationDrift, RowDrift, SpectrumChange,
+    Spread, Svcca, Trace, WeightDrift, agreement, angle_change, anisotropy, energy_change,
+    forgetting, hyperspherical_energy, identity_distance, kl_divergence, linear_cka, norm_change,
+    oft_bounds, procrustes_distance, relative_change, rotation_drift, row_drift, spectrum_change,
+    subspace_similarity, svcca,
 };
 pub use metrics::{
     OrthogonalityError, QuasiBounds, orthogonality_error, quasi_bounds, strict_distance_bound,

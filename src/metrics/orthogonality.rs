@@ -1,6 +1,6 @@
 //! How far from orthogonal a rotation is, measured.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 
 use super::larger;
 use crate::rotate::{rotate, rotate_transpose};
@@ -35,15 +35,33 @@ pub struct OrthogonalityError {
 /// # }
 /// ```
 pub fn orthogonality_error(blocks: Tensor<3>) -> OrthogonalityError {
+    OrthogonalityError::of_excess(&gram_excess(blocks).into_data())
+}
+
+/// `R^T R - I [d, d]`.
+pub(crate) fn gram_excess(blocks: Tensor<3>) -> Tensor<2> {
     let blocks = blocks.detach();
-    let dim = blocks.dims()[0] + 1;
-    let identity = Tensor::<2>::eye(dim, &blocks.device()).cast(blocks.dtype());
+    let identity = identity_like(&blocks, blocks.dims()[0] + 1);
     let rotation = rotate(identity.clone(), blocks.clone(), 0);
-    let excess = rotate_transpose(rotation, blocks, 0) - identity;
-    let entries = excess.into_data();
-    let squares: f64 = entries.iter::<f64>().map(|entry| entry * entry).sum();
-    OrthogonalityError {
-        max: entries.iter::<f64>().map(f64::abs).fold(0.0, larger),
-        frobenius: squares.sqrt(),
+    rotate_transpose(rotation, blocks, 0) - identity
+}
+
+/// In the dtype and on the device of what it is beside.
+pub(crate) fn identity_like(blocks: &Tensor<3>, dim: usize) -> Tensor<2> {
+    Tensor::<2>::eye(dim, &blocks.device()).cast(blocks.dtype())
+}
+
+impl OrthogonalityError {
+    /// Of the entries of `R^T R - I`.
+    pub(crate) fn of_excess(entries: &TensorData) -> Self {
+        let (mut max, mut squares) = (0.0, 0.0);
+        for entry in entries.iter::<f64>() {
+            max = larger(max, entry.abs());
+            squares += entry * entry;
+        }
+        Self {
+            max,
+            frobenius: squares.sqrt(),
+        }
     }
 }

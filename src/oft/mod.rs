@@ -88,12 +88,6 @@ impl Oft {
     /// # }
     /// ```
     pub fn blocks(&self, skew: Tensor<1>, dim: usize) -> Tensor<3> {
-        let (found, expected) = (skew.dims()[0], self.parameter_count(dim));
-        assert!(
-            found == expected,
-            "Oft: an axis of length {dim} in blocks of {} needs {expected} skew parameters, found {found}",
-            self.block_size
-        );
         let q = self.skew_matrices(skew, dim);
         match self.neumann_terms {
             None => cayley(q),
@@ -128,7 +122,17 @@ impl Oft {
     }
 
     /// `Q`, a block each.
-    fn skew_matrices(&self, skew: Tensor<1>, dim: usize) -> Tensor<3> {
+    ///
+    /// # Panics
+    ///
+    /// If there are not [`parameter_count`](Self::parameter_count) numbers.
+    pub(crate) fn skew_matrices(&self, skew: Tensor<1>, dim: usize) -> Tensor<3> {
+        let (found, expected) = (skew.dims()[0], self.parameter_count(dim));
+        assert!(
+            found == expected,
+            "Oft: an axis of length {dim} in blocks of {} needs {expected} skew parameters, found {found}",
+            self.block_size
+        );
         let (size, rest) = (self.block_size, dim % self.block_size);
         let full = self.full_blocks(dim);
         let split = full * size * (size - 1) / 2;

@@ -8,8 +8,8 @@ use burn::tensor::{DType, Tensor};
 use burn_goft::{
     Drift, DriftReport, Error, Goft, GoftAdapter, GoftModule, Oft, Trace, agreement, angle_change,
     anisotropy, energy_change, identity_distance, kl_divergence, linear_cka, norm_change,
-    orthogonality_error, procrustes_distance, quasi_bounds, relative_change, row_drift,
-    spectrum_change, subspace_similarity, svcca,
+    orthogonality_error, procrustes_distance, quasi_bounds, relative_change, rotation_drift,
+    row_drift, spectrum_change, subspace_similarity, svcca,
 };
 
 use crate::models::{GoftMlp, Mixed, Mlp, Nested, example, stir};
@@ -172,15 +172,27 @@ fn a_strict_adapter_keeps_angles_and_moves_rows() {
 }
 
 #[test]
-fn an_oft_adapter_is_measured_by_its_effective_weight() {
-    let after = adapted(Goft::oft(Oft::exact(4)));
-    let report = compare(&everything(), &base(), &after);
-    let merged = compare(&everything(), &base(), &after.merge_goft().unwrap());
-    assert_eq!(report.weights, merged.weights);
-    assert!(
-        report.weights[0].relative_change.unwrap() > 0.01,
-        "{report}"
-    );
+fn an_oft_adapter_is_measured_by_its_effective_weight_and_its_rotation() {
+    for form in [Oft::exact(4), Oft::neumann(4, 5)] {
+        let after = adapted(Goft::oft(form));
+        let mut report = compare(&everything(), &base(), &after);
+        for (weight, linear) in report
+            .weights
+            .iter_mut()
+            .zip([&after.fc1, &after.fc2, &after.head])
+        {
+            let adapter = linear.weight.reparameterization::<GoftAdapter>().unwrap();
+            let expected = rotation_drift(adapter, weight.shape[0]).unwrap();
+            assert!(expected.spectral > 0.1, "{expected:?}");
+            assert_eq!(weight.rotation.take(), Some(expected), "{}", weight.path);
+        }
+        let merged = compare(&everything(), &base(), &after.merge_goft().unwrap());
+        assert_eq!(report.weights, merged.weights);
+        assert!(
+            report.weights[0].relative_change.unwrap() > 0.01,
+            "{report}"
+        );
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod models;
 #[path = "../oracle/mod.rs"]
 mod oracle;
 mod report;
+mod rotation;
 mod svd;
 mod widened;
 

@@ -6,7 +6,7 @@ use burn_goft::Oft;
 use super::Matrix;
 
 /// `Q [d, d]`.
-fn skew(d: usize, form: Oft, parameters: &[f64]) -> Matrix {
+pub(crate) fn skew(d: usize, form: Oft, parameters: &[f64]) -> Matrix {
     let mut q = Matrix::new(d, d, vec![0.0; d * d]);
     for ((i, j), p) in places(d, form).zip(parameters) {
         q[(i, j)] = *p;

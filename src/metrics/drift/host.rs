@@ -82,6 +82,15 @@ impl Host {
     }
 }
 
+/// All values of a tensor, in f64.
+pub(super) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+    match tensor.shape().num_elements() {
+        // A device may have no buffer to read for an empty tensor.
+        0 => Vec::new(),
+        _ => tensor.into_data().iter().collect(),
+    }
+}
+
 /// Before and after, of one shape; `metric` is the function's name.
 pub(super) fn alike(
     metric: &'static str,

@@ -13,7 +13,7 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use serde::{Deserialize, Serialize};
 pub use settings::Drift;
 pub use trace::Trace;
-pub use weights::{RotationDrift, WeightDrift};
+pub use weights::WeightDrift;
 
 use super::host::{Host, undefined};
 use super::kl::logits;

@@ -11,12 +11,11 @@ use super::super::energy::EnergyChange;
 use super::super::factors::Factors;
 use super::super::host::Host;
 use super::super::norms::NormChange;
+use super::super::rotation::{Rotation, RotationDrift};
 use super::super::spectrum::SpectrumChange;
 use super::super::{angles, distance, energy, norms, spectrum, subspace};
 use super::{Drift, Pair, in_parallel, keep};
-use crate::adapter::GoftAdapter;
 use crate::error::Error;
-use crate::metrics::{orthogonality_error, quasi_bounds};
 use crate::targets::is_linear_weight;
 use crate::walk::{self, Owner};
 
@@ -44,22 +43,8 @@ pub struct WeightDrift {
     pub spectrum: Option<SpectrumChange>,
     /// [`subspace_similarity`](crate::subspace_similarity).
     pub subspace: Option<f64>,
-    /// The rotation itself, where the model after carries a GOFT or qGOFT adapter that is switched on.
+    /// [`rotation_drift`](crate::rotation_drift), where the model after carries an adapter of this crate that is switched on.
     pub rotation: Option<RotationDrift>,
-}
-
-/// How far the rotation of an adapter is from doing nothing, and from orthogonal. It acts on the pretrained weight, which is the
-/// weight before only if the model before carried no adapter.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct RotationDrift {
-    /// `|| R - I ||_2`, see [`identity_distance`](crate::identity_distance).
-    pub spectral: f64,
-    /// `|| R - I ||_F`.
-    pub frobenius: f64,
-    /// `|| R^T R - I ||_F`, see [`orthogonality_error`](crate::orthogonality_error).
-    pub orthogonality_error: f64,
-    /// Bound on it from the blocks alone, see [`quasi_bounds`](crate::quasi_bounds).
-    pub orthogonality_bound: f64,
 }
 
 pub(super) fn compare<B: Module, A: Module>(
@@ -91,9 +76,9 @@ pub(super) fn compare<B: Module, A: Module>(
     if let Some((path, extra)) = new.into_iter().find(|(_, matrix)| matrix.wanted) {
         return Err(differ(&path, None, Some(extra)));
     }
-    let read = |(path, before, after)| {
-        let of_pairs = |adapter: &&GoftAdapter| adapter.oft().is_none();
-        let rotation = rotations.get(&path).filter(of_pairs).map(Rotation::read);
+    let read = |(path, before, after): (String, Tensor<2>, _)| {
+        let read = |adapter| Rotation::read(adapter, before.dims()[0]);
+        let rotation = rotations.get(&path).map(read);
         (path, Pair::read(before, after), rotation)
     };
     let measure = |(path, pair, rotation): (_, _, Option<_>), notes: &mut Vec<String>| {
@@ -181,32 +166,4 @@ fn measure(drift: &Drift, path: String, pair: Pair, notes: &mut Vec<String>) -> 
         moved.spectrum = keep(path, spectrum, notes);
     }
     moved
-}
-
-/// What is needed of an adapter, on the host.
-struct Rotation {
-    excess: Host,
-    orthogonality_error: f64,
-    orthogonality_bound: f64,
-}
-
-impl Rotation {
-    fn read(adapter: &GoftAdapter) -> Result<Self, Error> {
-        let blocks = adapter.blocks();
-        Ok(Self {
-            excess: distance::excess(blocks.clone())?,
-            orthogonality_error: orthogonality_error(blocks.clone()).frobenius,
-            orthogonality_bound: quasi_bounds(blocks).gram_frobenius,
-        })
-    }
-
-    fn measure(self) -> Result<RotationDrift, Error> {
-        let distance = distance::of_excess(&self.excess)?;
-        Ok(RotationDrift {
-            spectral: distance.spectral,
-            frobenius: distance.frobenius,
-            orthogonality_error: self.orthogonality_error,
-            orthogonality_bound: self.orthogonality_bound,
-        })
-    }
 }
