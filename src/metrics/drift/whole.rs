@@ -141,9 +141,9 @@ impl Whole {
 
     /// Of a column, also where a square overflows or vanishes.
     fn column_norm(&self, column: usize, squares: f64) -> f64 {
-        match squares {
-            _ if PLAIN.contains(&squares) => squares.sqrt(),
-            _ => norm(self.pick_columns(&[column]).row(0)),
+        match PLAIN.contains(&squares) {
+            true => squares.sqrt(),
+            false => norm(self.pick_columns(&[column]).row(0)),
         }
     }
 }
