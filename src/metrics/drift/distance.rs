@@ -31,7 +31,7 @@ pub struct IdentityDistance {
 #[cfg_attr(doc, doc = r#"$$1.648 \sqrt{d}\, e^{-\sqrt{\varepsilon} (2k - 1)}$$"#)]
 #[cfg_attr(not(doc), doc = "`1.648 sqrt(d) exp(-sqrt(eps) (2 k - 1))`")]
 /// whatever `E` is: for `d = 4096` and all steps, 1 % of the square with `1e-20` and 0.1 % with `1e-5`. Where the largest eigenvalue
-/// stands apart, as after training, it is found to rounding.
+/// stands apart it is found to rounding.
 ///
 /// **Blind to** the weight: `R` may turn directions that no neuron has, and it leaves out a norm scale.
 ///
