@@ -4,7 +4,7 @@
 //! cargo bench --bench drift -- [--quick] [--device NAME]
 //! ```
 //!
-//! The model is a transformer encoder; a batch of 64 texts of 32 tokens goes through it. *Report* is the comparison alone, its two
+//! The model is a transformer encoder; a batch of 64 or 256 texts of 32 tokens goes through it. *Report* is the comparison alone, its two
 //! forward passes already done.
 mod support;
 
@@ -20,7 +20,8 @@ use support::{Options, Timed};
 struct Case {
     d: usize,
     layers: usize,
-    batch: [usize; 2],
+    /// Texts and tokens.
+    batches: &'static [[usize; 2]],
 }
 
 fn main() {
@@ -29,24 +30,18 @@ fn main() {
         true => Case {
             d: 64,
             layers: 2,
-            batch: [8, 8],
+            batches: &[[8, 8]],
         },
         false => Case {
             d: 384,
             layers: 6,
-            batch: [64, 32],
+            batches: &[[64, 32], [256, 32]],
         },
     };
     let device = options.device();
     let base = TransformerEncoderConfig::new(case.d, 4 * case.d, case.d / 64, case.layers)
         .with_dropout(0.0)
         .init(&device);
-    let x = support::tensor(
-        [case.batch[0], case.batch[1], case.d],
-        2.0,
-        &device,
-        DType::F32,
-    );
     let goft = Goft::strict().with_init_std(0.1);
     let adapted = |targets: &[&str]| {
         let goft = goft.clone().with_targets(targets.iter().copied());
@@ -61,7 +56,11 @@ fn main() {
             adapted(&["*.query.weight", "*.value.weight"]),
         ),
     ] {
-        measure(name, &case, &base, &after, &x, &options);
+        for batch in case.batches {
+            let shape = [batch[0], batch[1], case.d];
+            let x = support::tensor(shape, 2.0, &device, DType::F32);
+            measure(name, &case, &base, &after, &x, &options);
+        }
     }
 }
 
@@ -97,17 +96,29 @@ fn measure(
         .zip(passes)
         .map(|(ms, passes)| ms / passes)
         .collect();
-    print(name, case, old, new, report, support::median(shares));
+    print(
+        name,
+        case,
+        x.dims(),
+        [old, new, report],
+        support::median(shares),
+    );
 }
 
 #[expect(clippy::print_stdout, reason = "a program for the command line")]
-fn print(name: &str, case: &Case, old: &Timed, new: &Timed, report: &Timed, share: f64) {
+fn print(
+    name: &str,
+    case: &Case,
+    [texts, tokens, _]: [usize; 3],
+    [old, new, report]: [&Timed; 3],
+    share: f64,
+) {
     println!(
         "{name}: d = {}, {} layers, {} x {} tokens: forward {:.0} ms before, {:.0} ms after, report {:.0} ms, {:.1} % of both",
         case.d,
         case.layers,
-        case.batch[0],
-        case.batch[1],
+        texts,
+        tokens,
         old.median(),
         new.median(),
         report.median(),
