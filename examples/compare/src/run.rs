@@ -69,7 +69,7 @@ pub struct Outcome {
     pub trainable_parameters: u64,
     /// Size of the file that holds what was trained.
     pub adapter_bytes: Option<u64>,
-    /// The most memory that was in use during the run.
+    /// The most memory that was in use during the run, without what was in use before it.
     pub peak_memory_bytes: Option<u64>,
     /// The protocol's metric of forgetting, on data that the training had nothing to do with.
     pub forgetting: Option<BeforeAfter>,

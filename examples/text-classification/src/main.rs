@@ -6,7 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
+use peak_alloc::PeakAlloc;
 use text_classification::cli;
+
+/// Counts, so that a run can say what it took.
+#[global_allocator]
+static HEAP: PeakAlloc = PeakAlloc;
 
 fn main() -> ExitCode {
     let options = cli::Options::parse();

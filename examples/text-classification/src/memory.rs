@@ -1,17 +1,31 @@
-//! How much memory the process has used.
+//! How much memory a run takes.
 
-/// The largest resident set of this process so far, in bytes, where the system says so (Linux does). It is the process's, not
-/// one run's: the first run of a process has it for itself.
-pub(crate) fn peak() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes * 1024)
+use peak_alloc::PeakAlloc;
+
+/// The counters of the heap. They count in a program that makes this its global allocator, as the command line does; in another
+/// one there is nothing to read.
+const HEAP: PeakAlloc = PeakAlloc;
+
+/// Bytes of the process's heap from a moment on.
+///
+/// What is in use then and stays (another model, data of other runs) is not counted, and neither is what the allocator keeps
+/// for itself. Tensors of a GPU are not on the heap.
+#[derive(Debug)]
+pub(crate) struct Heap {
+    before: usize,
 }
 
-/// Makes [`peak`] start again from what is resident now. False where the system cannot (Linux can).
-pub(crate) fn forget_peak() -> bool {
-    std::fs::write("/proc/self/clear_refs", "5").is_ok()
+impl Heap {
+    /// Begins to count. There is one peak in a process, so that a count ends where another one begins.
+    pub(crate) fn count() -> Self {
+        HEAP.reset_peak_usage();
+        Self {
+            before: HEAP.current_usage(),
+        }
+    }
+
+    /// The most bytes that were in use at a time, less those in use at the start; none where nobody counts.
+    pub(crate) fn peak(&self) -> Option<u64> {
+        (HEAP.current_usage() > 0).then(|| HEAP.peak_usage().saturating_sub(self.before) as u64)
+    }
 }

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::evaluate::evaluate;
 use crate::files;
 use crate::folder::ModelFiles;
-use crate::memory;
+use crate::memory::Heap;
 use crate::methods::{Attachment, Method};
 use crate::metrics::Metrics;
 use crate::parameters;
@@ -47,7 +47,8 @@ pub struct Outcome {
     pub adapter_bytes: u64,
     /// Mean time of an update, without validation.
     pub seconds_per_step: f64,
-    /// Peak resident memory of the process so far, where the system says so.
+    /// The most bytes of the process's heap that were in use at a time during the run, less those in use before it: model, data,
+    /// gradients, optimizer, activations. None in a program whose global allocator is not `peak_alloc::PeakAlloc`.
     pub peak_memory_bytes: Option<u64>,
 }
 
@@ -84,6 +85,7 @@ pub fn train(
     config: &RunConfig,
     on_progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
 ) -> Result<Trained, Error> {
+    let heap = Heap::count();
     config.check()?;
     let method = Method::named(&config.method)?;
     let rates = config.rates(method)?;
@@ -170,7 +172,7 @@ pub fn train(
         total_parameters: total,
         adapter_bytes,
         seconds_per_step: finished.seconds_per_step,
-        peak_memory_bytes: memory::peak(),
+        peak_memory_bytes: heap.peak(),
     };
     files::write_json(&config.out.join(METRICS), &outcome)?;
     checkpoint::clear(&config.out)?;

@@ -19,7 +19,6 @@ use crate::device::device;
 use crate::encoded::tokenize;
 use crate::error::Error;
 use crate::folder::{ModelFiles, Pretrained};
-use crate::memory;
 use crate::methods::Method;
 use crate::metrics::Metrics;
 use crate::predict::Predictor;
@@ -124,7 +123,6 @@ impl Experiment for Tuning<'_> {
         }
         let out = temporary(self.folder.path())?;
         let config = self.config(spec, out.path().join("run"))?;
-        let peak_is_ours = memory::forget_peak();
         let mut on_progress = |progress: &Progress| {
             if let Progress::Step { seconds, .. } = progress {
                 steps.done(Duration::from_secs_f64(*seconds));
@@ -138,7 +136,7 @@ impl Experiment for Tuning<'_> {
         };
         let measured = Outcome {
             adapter_bytes: Some(outcome.adapter_bytes),
-            peak_memory_bytes: outcome.peak_memory_bytes.filter(|_| peak_is_ours),
+            peak_memory_bytes: outcome.peak_memory_bytes,
             ..Outcome::new(metric, outcome.trainable_parameters as u64)
         };
         match spec.split {
