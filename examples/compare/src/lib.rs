@@ -77,8 +77,8 @@
 //!    measured by [`Steps`], for all methods alike, and mean nothing beside those of another machine.
 //! 10. **What is forgotten is measured, not inferred.** An unconstrained multiplicative adapter did as well as an orthogonal one
 //!     although it changes the angles between neurons ([ETHER](https://arxiv.org/abs/2405.20271), section 5.3), so orthogonality
-//!     promises nothing. Measure the pretrained model's own abilities before and after, and KL(pretrained ‖ tuned) on
-//!     the new task, which predicts forgetting better than norms of weights do
+//!     promises nothing. Measure the pretrained model's own abilities before and after, and KL(pretrained ‖ tuned), which on
+//!     the new task predicts forgetting better than norms of weights do
 //!     ([Shenfeld et al. 2025](https://arxiv.org/abs/2509.04259)). Read both beside the
 //!     metric: what learns little forgets little.
 //!

@@ -73,8 +73,10 @@ pub struct Outcome {
     pub peak_memory_bytes: Option<u64>,
     /// The protocol's metric of forgetting, on data that the training had nothing to do with.
     pub forgetting: Option<BeforeAfter>,
-    /// KL(pretrained ‖ tuned) in nats on inputs of the new task, for models that give a distribution; see
-    /// [`kl_divergence`](crate::kl_divergence).
+    /// KL(pretrained ‖ tuned) in nats, for models that give a distribution; see [`kl_divergence`](crate::kl_divergence). On inputs
+    /// of the new task where the pretrained model has one for them, otherwise on data that [`Report::with_note`] names.
+    ///
+    /// [`Report::with_note`]: crate::Report::with_note
     pub kl: Option<f64>,
     /// Named numbers that say how far the model has moved.
     pub drift: BTreeMap<String, f64>,

@@ -20,6 +20,7 @@ fn config(place: &Place) -> CompareConfig {
     });
     config.methods = vec!["full".into(), "goft".into()];
     config.rates_per_method = 2;
+    config.tuning_seeds = 1;
     config.test_seeds = 2;
     config.forgetting = Some(pairs(place));
     config
@@ -34,21 +35,54 @@ fn pairs(place: &Place) -> std::path::PathBuf {
     common::write_lines(&place.path("pairs.tsv"), lines)
 }
 
+fn embed(predictor: &Predictor, text: &str) -> Vec<f64> {
+    let text = Text {
+        first: text.into(),
+        second: None,
+    };
+    predictor.embed(&[text]).unwrap().remove(0)
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// KL of `softmax_j(20 cos(a_i, b_j))`, probability by probability, in batches of 18: the 36 pairs are two halves.
+fn divergence(place: &Place, before: &Predictor, after: &Predictor) -> f64 {
+    let rows = Examples::read(&pairs(place)).unwrap().rows;
+    assert_eq!(rows.len(), 36);
+    let mut sum = 0.0;
+    for batch in rows.chunks(18) {
+        let probabilities = |predictor: &Predictor, first: &str| {
+            let first = embed(predictor, first);
+            let weights = batch.iter().map(|row| {
+                let second = embed(predictor, row.text.second.as_deref().unwrap());
+                (20.0 * dot(&first, &second)).exp()
+            });
+            let weights: Vec<f64> = weights.collect();
+            let total: f64 = weights.iter().sum();
+            weights
+                .iter()
+                .map(|weight| weight / total)
+                .collect::<Vec<_>>()
+        };
+        for row in batch {
+            let p = probabilities(before, &row.text.first);
+            let q = probabilities(after, &row.text.first);
+            sum += p.iter().zip(&q).map(|(p, q)| p * (p / q).ln()).sum::<f64>();
+        }
+    }
+    sum / 36.0
+}
+
 /// The area under the ROC curve, from embeddings one by one.
 fn area(place: &Place, predictor: &Predictor) -> f64 {
-    let embed = |text: &str| {
-        let text = Text {
-            first: text.into(),
-            second: None,
-        };
-        predictor.embed(&[text]).unwrap().remove(0)
-    };
     let cosines = |label: &str| {
         let rows = Examples::read(&pairs(place)).unwrap().rows;
         let rows = rows.into_iter().filter(|row| row.label == label);
         let cosine = |row: Example| {
-            let (a, b) = (embed(&row.text.first), embed(&row.text.second.unwrap()));
-            a.iter().zip(&b).map(|(a, b)| a * b).sum::<f64>()
+            let first = embed(predictor, &row.text.first);
+            dot(&first, &embed(predictor, &row.text.second.unwrap()))
         };
         rows.map(cosine).collect::<Vec<f64>>()
     };
@@ -105,6 +139,9 @@ fn two_methods_to_the_end_and_again() {
         "accuracy, %",
         "entailment above contradiction",
         "cosine of representations",
+        "KL(pretrained ‖ tuned), nats",
+        "softmax_j(20 cos(a_i, b_j))",
+        "Peak memory is the most bytes of the process's heap",
         "angle between neurons",
     ] {
         assert!(markdown.contains(expected), "{expected}: {markdown}");
@@ -137,6 +174,8 @@ fn what_is_measured_is_what_a_run_by_hand_gives() {
     let mut config = config(&place);
     config.run.steps = Some(STEPS);
     let report = run(&config, &mut ()).unwrap();
+    // A probe leaves the encoder as it is.
+    let pretrained = Place::new("linear-probe").train().unwrap().predictor;
     let (mut before, mut changed) = (BTreeSet::new(), false);
     for record in report.records() {
         let Trained {
@@ -152,6 +191,7 @@ fn what_is_measured_is_what_a_run_by_hand_gives() {
         assert_eq!(outcome.adapter_bytes, Some(by_hand.adapter_bytes));
         let tuning = record.run.split == Split::Validation;
         assert_eq!(outcome.forgetting.is_none(), tuning);
+        assert_eq!(outcome.kl.is_none(), tuning);
         assert_eq!(outcome.drift.is_empty(), tuning);
         let Some(forgetting) = outcome.forgetting else {
             continue;
@@ -159,6 +199,12 @@ fn what_is_measured_is_what_a_run_by_hand_gives() {
         let area = area(&place, &predictor);
         // Two cosines that are equal up to rounding may change places.
         assert!((forgetting.after - area).abs() < 0.01, "{record:?}: {area}");
+        let kl = divergence(&place, &pretrained, &predictor);
+        assert!(kl > 1e-4, "{kl}");
+        assert!(
+            (outcome.kl.unwrap() - kl).abs() < 1e-3 * kl,
+            "{record:?}: {kl}"
+        );
         before.insert(forgetting.before.to_bits());
         changed |= forgetting.before != forgetting.after;
         let angle = outcome.drift["angle between neurons, change in deg"];

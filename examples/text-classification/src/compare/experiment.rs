@@ -10,6 +10,7 @@ use burn::tensor::Device;
 use burn_goft_compare::{BeforeAfter, Experiment, Outcome, RunError, RunSpec, Split, Steps};
 use tempfile::TempDir;
 
+use super::contrast::Embedded;
 use super::forgetting::Pairs;
 use super::splits::{self, Splits};
 use super::{drift, grid, machine};
@@ -42,8 +43,8 @@ pub(super) struct Tuning<'a> {
 struct Before {
     bert: Bert,
     texts: Vec<Tokens>,
-    /// With the metric.
-    pairs: Option<(Pairs, f64)>,
+    /// With what the pretrained encoder makes of them.
+    pairs: Option<(Pairs, Embedded)>,
     device: Device,
 }
 
@@ -64,8 +65,8 @@ impl<'a> Tuning<'a> {
         let texts = tokenize(texts.into_iter().take(TEXTS), &tokenizer)?;
         let pairs = match pairs {
             Some(pairs) => {
-                let metric = pairs.measure(&bert, &tokenizer, &device)?;
-                Some((pairs, metric))
+                let embedded = pairs.embed(&bert, &tokenizer, &device)?;
+                Some((pairs, embedded))
             }
             None => None,
         };
@@ -154,17 +155,21 @@ impl Before {
     /// The outcome with what was forgotten and how far the encoder moved.
     fn compare(&self, after: &Predictor, outcome: Outcome) -> Result<Outcome, Error> {
         let bert = &after.model.bert;
-        let forgetting = match &self.pairs {
-            Some((pairs, before)) => Some(BeforeAfter {
-                before: *before,
-                after: pairs.measure(bert, &after.tokenizer, &self.device)?,
-            }),
-            None => None,
-        };
-        Ok(Outcome {
-            forgetting,
+        let measured = Outcome {
             drift: drift::measure(&self.bert, bert, &self.texts, &self.device)?,
             ..outcome
+        };
+        let Some((pairs, before)) = &self.pairs else {
+            return Ok(measured);
+        };
+        let after = pairs.embed(bert, &after.tokenizer, &self.device)?;
+        Ok(Outcome {
+            forgetting: Some(BeforeAfter {
+                before: pairs.score(before),
+                after: pairs.score(&after),
+            }),
+            kl: Some(before.divergence(&after)),
+            ..measured
         })
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use burn_goft_compare::Metric;
 
+use super::contrast::Embedded;
 use crate::bert::Bert;
 use crate::data::{Example, Examples, Text};
 use crate::encoded::tokenize;
@@ -23,8 +24,13 @@ pub(super) struct Pairs {
 enum Labels {
     /// How close the texts are.
     Numbers(Vec<f64>),
-    /// Whether the first entails the second or contradicts it; none for a pair that is left out.
-    Entailed(Vec<Option<bool>>),
+    /// Pairs that are close and pairs that are not.
+    Two {
+        /// The labels of these and of those.
+        names: [String; 2],
+        /// Whether a pair is close; none for one that is left out.
+        close: Vec<Option<bool>>,
+    },
 }
 
 impl Pairs {
@@ -41,23 +47,26 @@ impl Pairs {
     }
 
     pub(super) fn metric(&self) -> Metric {
-        match self.labels {
+        match &self.labels {
             Labels::Numbers(_) => {
                 Metric::highest("Spearman correlation of the embeddings' cosines with the labels")
             }
-            Labels::Entailed(_) => {
-                Metric::highest("AUC of the embeddings' cosines, entailment above contradiction")
-            }
+            Labels::Two {
+                names: [close, other],
+                ..
+            } => Metric::highest(format!(
+                "AUC of the embeddings' cosines, {close} above {other}"
+            )),
         }
     }
 
-    /// The metric of an encoder.
-    pub(super) fn measure(
+    /// What an encoder makes of the texts, each by itself.
+    pub(super) fn embed(
         &self,
         bert: &Bert,
         tokenizer: &TextTokenizer,
         device: &Device,
-    ) -> Result<f64, Error> {
+    ) -> Result<Embedded, Error> {
         let embed = |side: fn(&Example) -> &str| {
             let texts: Vec<Text> = self
                 .examples
@@ -68,11 +77,15 @@ impl Pairs {
             let tokens = tokenize(texts.iter(), tokenizer)?;
             Ok::<_, Error>(evaluate::rows(&tokens, device, |batch| bert.embed(batch)))
         };
-        let firsts = embed(|row| &row.text.first)?;
-        let seconds = embed(|row| row.text.second.as_deref().expect("pairs"))?;
-        let cosine = |(a, b): (&Vec<f64>, &Vec<f64>)| a.iter().zip(b).map(|(a, b)| a * b).sum();
-        let cosines: Vec<f64> = firsts.iter().zip(&seconds).map(cosine).collect();
-        Ok(score(&self.labels, &cosines))
+        Ok(Embedded {
+            firsts: embed(|row| &row.text.first)?,
+            seconds: embed(|row| row.text.second.as_deref().expect("pairs"))?,
+        })
+    }
+
+    /// The metric of an encoder, from its embeddings.
+    pub(super) fn score(&self, embedded: &Embedded) -> f64 {
+        score(&self.labels, &embedded.cosines())
     }
 }
 
@@ -90,25 +103,19 @@ fn labels(examples: &Examples) -> Result<Labels, Error> {
         .map(|row| row.label.parse::<f64>().ok());
     let numbers: Option<Vec<f64>> = numbers.map(|n| n.filter(|n| n.is_finite())).collect();
     if let Some(numbers) = numbers {
-        return match numbers.iter().any(|number| *number != numbers[0]) {
-            true => Ok(Labels::Numbers(numbers)),
-            false => Err(Error::data(
-                &examples.path,
-                format!(
-                    "every pair has the label {}; nothing can be told apart",
-                    numbers[0]
-                ),
-            )),
-        };
+        return of_numbers(numbers).map_err(|reason| Error::data(&examples.path, reason));
     }
     let entailed = examples.rows.iter().map(|row| match row.label.as_str() {
         "entailment" => Some(true),
         "contradiction" => Some(false),
         _ => None,
     });
-    let entailed: Vec<_> = entailed.collect();
-    match entailed.contains(&Some(true)) && entailed.contains(&Some(false)) {
-        true => Ok(Labels::Entailed(entailed)),
+    let close: Vec<_> = entailed.collect();
+    match close.contains(&Some(true)) && close.contains(&Some(false)) {
+        true => Ok(Labels::Two {
+            names: ["entailment", "contradiction"].map(String::from),
+            close,
+        }),
         false => Err(Error::data(
             &examples.path,
             format!(
@@ -120,6 +127,23 @@ fn labels(examples: &Examples) -> Result<Labels, Error> {
     }
 }
 
+/// Two different numbers are two kinds of pairs, whatever numbers they are.
+fn of_numbers(numbers: Vec<f64>) -> Result<Labels, String> {
+    let mut different = numbers.clone();
+    different.sort_by(f64::total_cmp);
+    different.dedup();
+    match different[..] {
+        [only] => Err(format!(
+            "every pair has the label {only}; nothing can be told apart"
+        )),
+        [low, high] => Ok(Labels::Two {
+            names: [high, low].map(|number| number.to_string()),
+            close: numbers.iter().map(|number| Some(*number == high)).collect(),
+        }),
+        _ => Ok(Labels::Numbers(numbers)),
+    }
+}
+
 /// Where the labels or the cosines are all the same there is no correlation: 0, as of chance.
 fn score(labels: &Labels, cosines: &[f64]) -> f64 {
     match labels {
@@ -127,9 +151,9 @@ fn score(labels: &Labels, cosines: &[f64]) -> f64 {
             Metrics::Regression { spearman, .. } => spearman.unwrap_or(0.0),
             Metrics::Classification { .. } => unreachable!("metrics of numbers"),
         },
-        Labels::Entailed(entailed) => {
+        Labels::Two { close, .. } => {
             let chosen = |side| {
-                let both = entailed.iter().zip(cosines);
+                let both = close.iter().zip(cosines);
                 let of_side = both.filter(move |(label, _)| **label == Some(side));
                 of_side.map(|(_, cosine)| *cosine).collect::<Vec<_>>()
             };
@@ -182,6 +206,9 @@ mod tests {
         let classes = of(&["contradiction", "entailment", "neutral", "entailment"]).unwrap();
         assert_eq!(score(&classes, &cosines), 1.0);
         assert_eq!(score(&classes, &[0.5, 0.9, 0.0, 0.2]), 0.5);
+        // The second has the higher label and loses against two of three.
+        let two = of(&["0", "1", "0.0", "0"]).unwrap();
+        assert!((score(&two, &[0.5, 0.3, 0.1, 0.9]) - 1.0 / 3.0).abs() < 1e-12);
     }
 
     #[test]

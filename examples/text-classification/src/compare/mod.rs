@@ -1,5 +1,6 @@
 //! Compares methods on one task, on the terms of `burn_goft_compare`: the same search, data, seeds and steps for each.
 
+mod contrast;
 mod drift;
 mod experiment;
 mod forgetting;
@@ -42,7 +43,7 @@ pub struct CompareConfig {
     pub limit_train: Option<usize>,
     /// At most so many test examples, drawn at random; all without it.
     pub limit_eval: Option<usize>,
-    /// Labelled pairs on which the sentence embeddings are measured before and after.
+    /// Labelled pairs of another task, on which the sentence embeddings are measured before and after.
     pub forgetting: Option<PathBuf>,
     /// Make runs again that failed, unless the loss was not finite.
     pub retry: bool,
@@ -75,8 +76,8 @@ pub(crate) fn method_names() -> Vec<String> {
 /// Makes the runs that are not recorded in `run.out` yet, and the table of all.
 ///
 /// No run stops early: each makes the same number of steps and is measured in its last state. Learning rates are chosen on the
-/// validation split, the table is of the test split. The forgetting and the drift of the runs on the test split are measured as
-/// well. KL(pretrained ‖ tuned) is not: the pretrained encoder has no head, and so no answers.
+/// validation split, the table is of the test split. The drift of the runs on the test split is measured as well and, with pairs of
+/// another task, their forgetting and KL(pretrained ‖ tuned).
 ///
 /// # Errors
 ///
@@ -93,6 +94,7 @@ pub fn compare(
     let splits = Splits::read(config)?;
     let task = splits.task(config.run.regression)?;
     let pairs = config.forgetting.as_deref().map(Pairs::read).transpose()?;
+    let with_pairs = pairs.is_some();
     let protocol = protocol(config, &methods, &splits, &task, pairs.as_ref())?;
     files::make_folder(&config.run.out)?;
     let tuning = Tuning::new(&config.run, &splits, pairs, interrupted)?;
@@ -102,14 +104,27 @@ pub fn compare(
         false => comparison,
     };
     let report = comparison.run(&tuning, observer)?;
-    let report = report.with_title(format!(
-        "Fine-tuning {} on {}",
-        last_name(Path::new(&config.run.model)),
-        last_name(&config.run.train)
-    ));
+    let report = report
+        .with_title(format!(
+            "Fine-tuning {} on {}",
+            last_name(Path::new(&config.run.model)),
+            last_name(&config.run.train)
+        ))
+        .with_note(ABOUT_MEMORY);
+    let report = match with_pairs {
+        true => report.with_note(ABOUT_KL),
+        false => report,
+    };
     report.write(&config.run.out)?;
     Ok(report)
 }
+
+const ABOUT_MEMORY: &str = "Peak memory is the most bytes of the process's heap in use at a time, less those in use before the run \
+     (the data, and a pretrained encoder to compare with). A GPU's memory is not on the heap.";
+
+const ABOUT_KL: &str = "KL(pretrained ‖ tuned) is of finding a pair's second text among those of up to 32 consecutive pairs of the \
+     forgetting file by its cosine, p(j | i) = softmax_j(20 cos(a_i, b_j)), the distribution that sentence encoders are trained on; \
+     mean over the pairs.";
 
 fn protocol(
     config: &CompareConfig,
