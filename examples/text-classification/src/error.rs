@@ -39,7 +39,7 @@ pub enum Error {
 
     /// The Hugging Face hub did not give a file.
     #[error(
-        "cannot get `{file}` of the model `{model}` from the Hugging Face hub: {reason}; without a network, copy the model's \
+        "there is no folder `{model}`, and the Hugging Face hub did not give `{file}` of a model of that name: {reason}; without a network, copy the model's \
          config.json, model.safetensors and tokenizer.json (or vocab.txt) into a folder and name the folder as the model"
     )]
     Hub {

@@ -41,7 +41,7 @@ fn without_a_network_the_error_says_what_to_do() {
     assert!(!output.status.success());
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(
-        message.contains("cannot get `config.json` of the model `somebody/some-bert`"),
+        message.contains("there is no folder `somebody/some-bert`, and the Hugging Face hub did not give `config.json`"),
         "{message}"
     );
     assert!(

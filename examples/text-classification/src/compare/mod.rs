@@ -92,7 +92,7 @@ pub fn compare(
     let methods = config.methods.iter().map(|name| Method::named(name));
     let methods = methods.collect::<Result<Vec<_>, _>>()?;
     let splits = Splits::read(config)?;
-    let task = splits.task(config.run.regression)?;
+    let task = splits.task(&config.run)?;
     let pairs = config.forgetting.as_deref().map(Pairs::read).transpose()?;
     let with_pairs = pairs.is_some();
     let protocol = protocol(config, &methods, &splits, &task, pairs.as_ref())?;

@@ -1,5 +1,6 @@
 //! The examples of a comparison, the same for all its runs.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use rand::SeedableRng;
@@ -45,11 +46,31 @@ impl Splits {
     }
 
     /// The task of the training examples, which the others have to fit.
-    pub(super) fn task(&self, regression: bool) -> Result<Task, Error> {
-        let task = Task::of(&self.training, regression)?;
+    pub(super) fn task(&self, run: &RunConfig) -> Result<Task, Error> {
+        if !run.regression && run.validation.is_none() {
+            self.refuse_lost_label()?;
+        }
+        let task = Task::of(&self.training, run.regression)?;
         task.targets(&self.validation)?;
         task.targets(&self.test)?;
         Ok(task)
+    }
+
+    /// A label of which all examples are held out.
+    fn refuse_lost_label(&self) -> Result<(), Error> {
+        let known: HashSet<&str> = self.training.rows.iter().map(|row| &*row.label).collect();
+        let mut held_out = self.validation.rows.iter();
+        match held_out.find(|row| !known.contains(&*row.label)) {
+            None => Ok(()),
+            Some(row) => Err(Error::data(
+                &self.training.path,
+                format!(
+                    "all examples with the label `{}` are held out for validation; take more examples, or name a file for \
+                     validation",
+                    row.label
+                ),
+            )),
+        }
     }
 
     /// Updates in all epochs.
@@ -129,6 +150,32 @@ mod tests {
         assert_ne!(some, (0..10).collect::<Vec<_>>());
         assert_eq!(some, lines(&drawn(examples(50), Some(10))));
         assert_eq!(lines(&drawn(examples(5), Some(10))).len(), 5);
+    }
+
+    #[test]
+    fn a_label_that_is_held_out_altogether_is_named() {
+        let only = |label: &str| {
+            let mut part = examples(20);
+            part.rows.retain(|row| row.label == label);
+            part
+        };
+        let splits = Splits {
+            training: only("pos"),
+            validation: only("label"),
+            test: examples(4),
+        };
+        let mut run = RunConfig::new("model", "data.tsv", "test.tsv", "out", "");
+        let message = splits.task(&run).unwrap_err().to_string();
+        assert!(
+            message.contains("all examples with the label `label` are held out"),
+            "{message}"
+        );
+        run.validation = Some("validation.tsv".into());
+        let message = splits.task(&run).unwrap_err().to_string();
+        assert!(
+            message.contains("every example has the label `pos`"),
+            "{message}"
+        );
     }
 
     #[test]
