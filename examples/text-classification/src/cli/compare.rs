@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use burn_goft_compare::{Bars, Lines};
 use clap::Args;
 
-use super::options::DEVICES;
+use super::shared::Shared;
 use crate::compare::{CompareConfig, compare as run, method_names};
 use crate::error::Error;
 use crate::methods::METHODS;
@@ -16,18 +16,12 @@ use crate::settings::RunConfig;
 /// Options of `compare`.
 #[derive(Clone, Debug, Args)]
 pub struct Compare {
-    /// Folder of the pretrained model, or its name on the Hugging Face hub.
-    #[arg(long)]
-    pub model: String,
-    /// Labelled file to learn from.
-    #[arg(long)]
-    pub train: PathBuf,
-    /// Labelled file that the table is measured on.
-    #[arg(long)]
-    pub eval: PathBuf,
-    /// Labelled file on which learning rates are chosen, instead of a share of the training examples.
-    #[arg(long)]
-    pub validation: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(
+        missing_docs,
+        reason = "clap would take it for the help of the command"
+    )]
+    pub shared: Shared,
     /// Share of the training examples on which learning rates are chosen.
     #[arg(long, default_value_t = 0.2, conflicts_with = "validation")]
     pub validation_share: f64,
@@ -46,57 +40,31 @@ pub struct Compare {
     /// Runs at the chosen rate, with other seeds, for the table.
     #[arg(long, default_value_t = 3)]
     pub test_seeds: u64,
-    /// Updates of every run.
+    /// Updates of every run, instead of passes over the training data.
     #[arg(long, conflicts_with = "epochs")]
     pub steps: Option<usize>,
-    /// Passes over the training data, instead of a number of updates.
-    #[arg(long, default_value_t = 5)]
-    pub epochs: usize,
     /// So many of the training examples, drawn at random, validation included.
     #[arg(long)]
     pub limit_train: Option<usize>,
     /// So many of the test examples, drawn at random.
     #[arg(long)]
     pub limit_eval: Option<usize>,
-    /// Labelled pairs: how well the cosine of their embeddings fits the labels, before and after. Labels are numbers, or
-    /// `entailment` and `contradiction`.
+    /// Labelled pairs of another task: how well the cosine of their embeddings fits the labels, before and after, and how far
+    /// the encoder has moved on them. Labels are numbers, or `entailment` and `contradiction`.
     #[arg(long)]
     pub forgetting: Option<PathBuf>,
     /// Make runs again that failed for a reason that has been mended since.
     #[arg(long)]
     pub retry: bool,
-    /// Labels are numbers.
-    #[arg(long)]
-    pub regression: bool,
-    /// Texts in a batch.
-    #[arg(long, default_value_t = 16)]
-    pub batch_size: usize,
-    /// Rank of LoRA.
-    #[arg(long, default_value_t = 8)]
-    pub rank: usize,
-    /// Longest text in tokens; what is longer is cut.
-    #[arg(long, default_value_t = 128)]
-    pub max_length: usize,
-    #[arg(long, default_value = "flex", help = DEVICES)]
-    #[allow(missing_docs, reason = "its help is DEVICES")]
-    pub device: String,
 }
 
 impl Compare {
     fn config(&self) -> CompareConfig {
-        let defaults = RunConfig::new(&self.model, &self.train, &self.eval, &self.out, "");
         CompareConfig {
             run: RunConfig {
-                validation: self.validation.clone(),
                 validation_share: self.validation_share,
-                regression: self.regression,
-                batch_size: self.batch_size,
-                epochs: self.epochs,
                 steps: self.steps,
-                rank: self.rank,
-                max_length: self.max_length,
-                device: self.device.clone(),
-                ..defaults
+                ..self.shared.config(&self.out, "")
             },
             methods: self.methods.clone(),
             rates_per_method: self.rates_per_method,

@@ -2,6 +2,7 @@
 
 mod compare;
 mod options;
+mod shared;
 mod show;
 
 use std::io::Write;
@@ -17,6 +18,7 @@ use crate::progress::Progress;
 
 pub use compare::Compare;
 pub use options::{Command, Eval, Options, Predict, Train};
+pub use shared::Shared;
 use show::Show;
 
 /// Runs a command. Results go to `out`, progress and notes to standard error if that is a terminal, or to `notes`.
