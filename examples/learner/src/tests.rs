@@ -1,39 +1,10 @@
-use std::collections::BTreeMap;
-
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::Tensor;
+#[path = "../../support/stored.rs"]
+mod stored;
 
 use super::*;
 
 fn options(more: &[&str]) -> Options {
     Options::parse_from(["learner"].iter().chain(more))
-}
-
-/// The bits of every float parameter as it is stored, by path.
-fn stored(model: &Vit) -> BTreeMap<String, Vec<u32>> {
-    #[derive(Default)]
-    struct Stored {
-        path: Vec<String>,
-        bits: BTreeMap<String, Vec<u32>>,
-    }
-    impl ModuleVisitor for Stored {
-        fn enter_module(&mut self, name: &str, _container_type: &str) {
-            self.path.push(name.to_string());
-        }
-
-        fn exit_module(&mut self, _name: &str, _container_type: &str) {
-            self.path.pop();
-        }
-
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let values = param.base().into_data();
-            let bits = values.iter::<f32>().map(f32::to_bits).collect();
-            self.bits.insert(self.path.join("."), bits);
-        }
-    }
-    let mut stored = Stored::default();
-    model.visit(&mut stored);
-    stored.bits
 }
 
 #[test]
@@ -44,10 +15,10 @@ fn one_epoch_moves_the_adapter_and_nothing_else() {
     let held_out = Batch::new(&digits.held_out, Mounting::Sideways, &device);
     let base = pretrained(&device).unwrap();
     let goft = Goft::quasi().with_targets(["encoder.*.weight"]);
-    let start = stored(&base.clone().apply_goft(goft).unwrap());
+    let start = stored::bits(&base.clone().apply_goft(goft).unwrap());
 
     let trained = train(&options(&["--epochs", "1"]), &digits, &device, out.path()).unwrap();
-    let mut end = stored(&trained);
+    let mut end = stored::bits(&trained);
     assert!(end.keys().eq(start.keys()));
     let is_adapter = |path: &String| path.contains(".goft.");
     // Six weights in each of the four blocks.
@@ -56,7 +27,7 @@ fn one_epoch_moves_the_adapter_and_nothing_else() {
         assert_eq!(*bits != start[path], is_adapter(path), "{path}");
     }
     end.retain(|path, _| !is_adapter(path));
-    assert_eq!(end, stored(&base));
+    assert_eq!(end, stored::bits(&base));
     assert!(trained.accuracy(&held_out) > base.accuracy(&held_out));
 
     let file = out.path().join("adapter.safetensors");

@@ -65,8 +65,8 @@ fn every_method_trains_its_parameters_and_no_others_and_its_file_gives_them_back
 
         let device = Device::flex();
         let base = ModelFiles::in_folder(&place.path("model")).unwrap();
-        let base = common::stored(&base.load(16, &device).unwrap().bert);
-        let after = common::stored(trained.predictor.model());
+        let base = common::stored::bits(&base.load(16, &device).unwrap().bert);
+        let after = common::stored::bits(trained.predictor.model());
         for (path, bits) in &after {
             let Some(path_in_bert) = path.strip_prefix("bert.") else {
                 continue;
@@ -90,7 +90,12 @@ fn every_method_trains_its_parameters_and_no_others_and_its_file_gives_them_back
             .len();
         assert_eq!(outcome.adapter_bytes, bytes);
         let loaded = Predictor::load(&place.config.out, None, &device).unwrap();
-        assert_eq!(common::stored(loaded.model()), after, "{}", method.name);
+        assert_eq!(
+            common::stored::bits(loaded.model()),
+            after,
+            "{}",
+            method.name
+        );
         let answers = loaded.predict(&reviews()).unwrap();
         assert_eq!(answers, trained.predictor.predict(&reviews()).unwrap());
         let test = Examples::read(&place.config.eval).unwrap();

@@ -2,6 +2,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 
 pub mod oracle;
+#[path = "../../../support/stored.rs"]
+pub mod stored;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -220,35 +222,6 @@ impl Place {
         let lines = text.lines().map(parse);
         lines.filter(|line| line["event"] == event).collect()
     }
-}
-
-/// The bits of every float parameter as it is stored, by path.
-pub fn stored<M: burn::module::Module>(model: &M) -> BTreeMap<String, Vec<u32>> {
-    use burn::module::{ModuleVisitor, Param};
-    use burn::tensor::Tensor;
-    #[derive(Default)]
-    struct Stored {
-        path: Vec<String>,
-        bits: BTreeMap<String, Vec<u32>>,
-    }
-    impl ModuleVisitor for Stored {
-        fn enter_module(&mut self, name: &str, _container_type: &str) {
-            self.path.push(name.to_string());
-        }
-
-        fn exit_module(&mut self, _name: &str, _container_type: &str) {
-            self.path.pop();
-        }
-
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let values = param.base().into_data();
-            let bits = values.iter::<f32>().map(f32::to_bits).collect();
-            self.bits.insert(self.path.join("."), bits);
-        }
-    }
-    let mut stored = Stored::default();
-    model.visit(&mut stored);
-    stored.bits
 }
 
 /// The tensors of a safetensors file.
