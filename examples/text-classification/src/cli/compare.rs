@@ -31,11 +31,11 @@ pub struct Compare {
     /// The methods, separated by commas; differences are to the first.
     #[arg(long, value_delimiter = ',', default_values_t = method_names(), value_parser = METHODS.map(|method| method.name))]
     pub methods: Vec<String>,
-    /// Learning rates that each method tries, around its default: 3 are 0.3, 1 and 3 times it, 5 are 0.1 to 10 times.
-    #[arg(long, default_value_t = 3)]
+    /// Learning rates that each method tries, around its default: 5 are 0.1, 0.3, 1, 3 and 10 times it, 3 are 0.3 to 3 times.
+    #[arg(long, default_value_t = 5)]
     pub rates_per_method: usize,
     /// Runs at each rate, to choose one.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 2)]
     pub tuning_seeds: u64,
     /// Runs at the chosen rate, with other seeds, for the table.
     #[arg(long, default_value_t = 3)]

@@ -50,13 +50,13 @@ pub struct CompareConfig {
 }
 
 impl CompareConfig {
-    /// Full fine-tuning against all other methods: three rates with one seed, then three other seeds.
+    /// Full fine-tuning against all other methods: five rates with two seeds, then three other seeds.
     pub fn new(run: RunConfig) -> Self {
         Self {
             run,
             methods: method_names(),
-            rates_per_method: 3,
-            tuning_seeds: 1,
+            rates_per_method: 5,
+            tuning_seeds: 2,
             test_seeds: 3,
             limit_train: None,
             limit_eval: None,
