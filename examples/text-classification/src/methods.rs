@@ -53,14 +53,17 @@ pub(crate) struct Attachment {
 
 /// All methods. A new one is a row.
 ///
-/// Learning rates did well with one seed on 400 sentences of movie reviews and a 6-layer encoder, validated on 500 others; that
-/// of `goft-star`, which is that of `goft`, and that of `oft` were not searched. Angles are in radians and want larger steps than weights.
+/// Each learning rate, the head's along with the encoder's, has the highest mean accuracy over two searches with a 6-layer encoder
+/// (all-MiniLM-L6-v2) on sentences of movie reviews: 392 to learn from in 40 steps of 16, 168 others to validate, three rates half
+/// a decade apart; then 394 and 286 others, and five rates, so that no rate is at the edge of what was tried. It is one seed each: a
+/// neighbouring rate may do as well (`goft` at 5e-2, tried in the second search only, had one sentence more), and a longer training
+/// may want a smaller one. Angles are in radians and want larger steps than weights.
 pub const METHODS: [Method; 8] = [
     Method {
         name: "linear-probe",
         summary: "nothing: the encoder stays as it is",
         learning_rate: 0.0,
-        head_learning_rate: 1e-2,
+        head_learning_rate: 3e-2,
         penalty: None,
         what: None,
         eligible: |_| false,
@@ -81,8 +84,8 @@ pub const METHODS: [Method; 8] = [
     Method {
         name: "full",
         summary: "the whole encoder",
-        learning_rate: 1e-4,
-        head_learning_rate: 3e-3,
+        learning_rate: 3e-4,
+        head_learning_rate: 9e-3,
         penalty: None,
         what: Some("parameter of the encoder"),
         eligible: Parameter::is_pretrained,
@@ -92,8 +95,8 @@ pub const METHODS: [Method; 8] = [
     Method {
         name: "lora",
         summary: "two factors of low rank beside each linear weight",
-        learning_rate: 1e-3,
-        head_learning_rate: 3e-3,
+        learning_rate: 3e-3,
+        head_learning_rate: 9e-3,
         penalty: None,
         what: Some(WEIGHT),
         eligible: Parameter::is_weight,
@@ -103,8 +106,8 @@ pub const METHODS: [Method; 8] = [
     Method {
         name: "goft",
         summary: "a rotation of each linear weight",
-        learning_rate: 5e-3,
-        head_learning_rate: 3e-3,
+        learning_rate: 1.5e-2,
+        head_learning_rate: 9e-3,
         penalty: None,
         what: Some(WEIGHT),
         eligible: Parameter::is_weight,
@@ -114,8 +117,8 @@ pub const METHODS: [Method; 8] = [
     Method {
         name: "goft-star",
         summary: "a rotation of each linear weight, and the norms of its neurons",
-        learning_rate: 5e-3,
-        head_learning_rate: 3e-3,
+        learning_rate: 1.5e-2,
+        head_learning_rate: 9e-3,
         penalty: None,
         what: Some(WEIGHT),
         eligible: Parameter::is_weight,
@@ -128,8 +131,8 @@ pub const METHODS: [Method; 8] = [
     Method {
         name: "qgoft",
         summary: "a quasi-orthogonal transform of each linear weight",
-        learning_rate: 3e-3,
-        head_learning_rate: 3e-3,
+        learning_rate: 9e-3,
+        head_learning_rate: 9e-3,
         penalty: Some(1e-3),
         what: Some(WEIGHT),
         eligible: Parameter::is_weight,

@@ -227,8 +227,8 @@ const STEPS: usize = 40;
 fn hand_made(place: &Place, record: &Record) -> Trained {
     let run = &record.run;
     let (default, head) = match run.method.as_str() {
-        "full" => (1e-4, 3e-3),
-        "goft" => (5e-3, 3e-3),
+        "full" => (3e-4, 9e-3),
+        "goft" => (1.5e-2, 9e-3),
         other => panic!("say the rates of `{other}`"),
     };
     let folder = tempfile::tempdir().unwrap();

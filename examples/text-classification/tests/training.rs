@@ -242,6 +242,7 @@ fn the_best_epoch_is_the_one_that_is_kept() {
     place.config.patience = None;
     // Far too fast: the validation goes up and down.
     place.config.learning_rate = Some(0.1);
+    place.config.head_learning_rate = Some(3e-3);
     let trained = place.train().unwrap();
     let epochs = place.log("epoch");
     let accuracies = epochs.iter().map(|line| {

@@ -51,10 +51,10 @@ mod tests {
     #[test]
     fn around_the_default() {
         let full = Method::named("full").unwrap();
-        assert_eq!(rates(full, 1), [1e-4]);
-        assert_eq!(rates(full, 2), [1e-4, 3e-4]);
-        assert_eq!(rates(full, 3), [3e-5, 1e-4, 3e-4]);
-        assert_eq!(rates(full, 6), [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3]);
+        assert_eq!(rates(full, 1), [3e-4]);
+        assert_eq!(rates(full, 2), [3e-4, 9e-4]);
+        assert_eq!(rates(full, 3), [9e-5, 3e-4, 9e-4]);
+        assert_eq!(rates(full, 6), [3e-5, 9e-5, 3e-4, 9e-4, 3e-3, 9e-3]);
         assert!(rates(full, 0).is_empty());
     }
 
@@ -69,9 +69,9 @@ mod tests {
     #[test]
     fn a_probe_searches_the_rate_of_its_head() {
         let probe = Method::named("linear-probe").unwrap();
-        assert_eq!(rates(probe, 3), [3e-3, 1e-2, 3e-2]);
-        let (encoder, head) = encoder_and_head(probe, 3e-2);
+        assert_eq!(rates(probe, 3), [9e-3, 3e-2, 9e-2]);
+        let (encoder, head) = encoder_and_head(probe, 9e-2);
         assert_eq!(encoder, 0.0);
-        assert!((head - 3e-2).abs() < 1e-12);
+        assert!((head - 9e-2).abs() < 1e-12);
     }
 }
