@@ -60,45 +60,36 @@ fn differences(protocol: &Protocol, row: &Row, difference: &Difference) -> Vec<S
 
 fn tuning(report: &Report) -> String {
     let protocol = report.protocol();
-    let methods = protocol.methods.iter();
-    let mut rates: Vec<f64> = methods
-        .flat_map(|method| protocol.rates_of(method))
-        .copied()
-        .collect();
-    rates.sort_by(f64::total_cmp);
-    rates.dedup();
     let rows = protocol.methods.iter().zip(report.rows());
     let lines = rows.map(|(method, row)| {
         let grid = report.ledger.tuning(method);
-        let cell = |rate: &f64| {
-            let at = grid.iter().find(|at| at.rate == *rate);
-            at.map_or(ABSENT.into(), |at| score(protocol, row, at))
-        };
         let mut line = vec![text(&method.name)];
-        line.extend(rates.iter().map(cell));
+        line.extend(grid.iter().map(|at| score(protocol, row, at)));
         line
     });
     let lines: Vec<_> = lines.collect();
     let mut header = vec!["method".to_string()];
-    header.extend(rates.iter().map(|value| rate(*value)));
+    header.extend((1..=protocol.rates.len()).map(|place| format!("rate {place}")));
     format!(
-        "## {}, on the validation split by learning rate\n\n{}",
+        "## {}, on the validation split by learning rate\n\nEach cell is a rate of the method's grid and what it gave.\n\n{}",
         capital(&text(&protocol.metric.to_string())),
         table(&header, &lines)
     )
 }
 
+/// `rate: score`.
 fn score(protocol: &Protocol, row: &Row, at: &RateScores) -> String {
     let (digits, planned) = (protocol.metric.digits, protocol.tuning_seeds.len());
     let chosen = match row.choice {
         Some(choice) if choice.rate == at.rate => " (chosen)",
         _ => "",
     };
-    match (at.failed, at.missing, Spread::of(&at.scores)) {
+    let score = match (at.failed, at.missing, Spread::of(&at.scores)) {
         (0, 0, Some(scores)) => format!("{:.digits$}{chosen}", scores.mean),
         (0, missing, _) => format!("{missing} of {planned} not run"),
         (failed, ..) => format!("{failed} of {planned} failed"),
-    }
+    };
+    format!("{}: {score}", rate(at.rate))
 }
 
 fn failed(report: &Report) -> Option<String> {

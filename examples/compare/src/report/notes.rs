@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Report;
-use super::format::{capital, rate, significant, text};
+use super::format::{capital, significant, text};
 use super::row::confidence;
 use crate::protocol::Protocol;
 use crate::run::{Run, RunSpec, Split};
@@ -13,7 +13,7 @@ pub(super) fn write(report: &Report) -> String {
         incomplete(report),
         left_out(report),
         Some(budget(report.protocol())),
-        Some(choice(report)),
+        Some(choice(report.protocol())),
         edges(report),
         Some(reported(report.protocol())),
         same_for_all_seeds(report),
@@ -70,19 +70,10 @@ fn budget(protocol: &Protocol) -> String {
     )
 }
 
-fn choice(report: &Report) -> String {
-    let protocol = report.protocol();
-    let methods = protocol.methods.iter();
-    let own: String = methods
-        .filter_map(|method| {
-            let rates = rates(method.rates.as_deref()?);
-            Some(format!(" ({}: {rates})", text(method.name())))
-        })
-        .collect();
+fn choice(protocol: &Protocol) -> String {
     format!(
-        "The learning rate is one of {}{own}: the one with the {} mean {} on the validation split over the seeds {}; of \
-         equal ones the smaller. A rate at which a run failed is not chosen.",
-        rates(&protocol.rates),
+        "The learning rate is the one of the method's grid, which is tabulated below, with the {} mean {} on the validation split \
+         over the seeds {}; of equal ones the smaller. A rate at which a run failed is not chosen.",
         protocol.metric.direction.word(),
         text(&protocol.metric.name),
         seeds(&protocol.tuning_seeds),
@@ -209,11 +200,6 @@ fn plain(value: &serde_json::Value) -> String {
         Some(text) => text.into(),
         None => value.to_string(),
     }
-}
-
-fn rates(rates: &[f64]) -> String {
-    let rates: Vec<String> = rates.iter().map(|value| rate(*value)).collect();
-    rates.join(", ")
 }
 
 fn seeds(seeds: &[u64]) -> String {
