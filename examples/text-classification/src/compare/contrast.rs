@@ -6,7 +6,7 @@ use burn_goft_compare::kl_divergence;
 const SCALE: f64 = 20.0;
 
 /// Pairs in a batch, at most.
-pub(super) const BATCH: usize = 32;
+const BATCH: usize = 32;
 
 /// Embeddings of length 1 of both texts of each pair.
 pub(super) struct Embedded {
