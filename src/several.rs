@@ -61,7 +61,7 @@ pub(crate) fn each<B: Backend>(blocks: FloatTensor<B>) -> impl Iterator<Item = F
 }
 
 /// Some of the rotations in `[k, d-1, 2, 2]`.
-fn some<B: Backend>(blocks: FloatTensor<B>, rotations: Range<usize>) -> FloatTensor<B> {
+pub(crate) fn some<B: Backend>(blocks: FloatTensor<B>, rotations: Range<usize>) -> FloatTensor<B> {
     let [count, pairs] = [0, 1].map(|axis| blocks.shape()[axis]);
     if rotations == (0..count) {
         return blocks;

@@ -21,6 +21,7 @@ fn several_rotations_of_one_tensor_are_those_rotations() {
             (137, 4),
             (768, 3),
             (96, 1000),
+            (3000, 2),
             (8, 0),
         ] {
             let x = tensor(&normal(43, n * d), [n, 1, d], &row.device, row.dtype);

@@ -29,11 +29,6 @@ pub(super) fn same(tensor: &CubeTensor, position: usize) -> BufferArg {
     BufferArg::alias(position, tensor.meta.num_elements())
 }
 
-/// A buffer of a few numbers for a parameter of the kernel that it does not use.
-pub(super) fn unused(tensor: &CubeTensor, dtype: DType, size: usize) -> BufferArg {
-    buffer(&empty(tensor, Shape::new([size]), dtype))
-}
-
 pub(super) fn empty_like(tensor: &CubeTensor) -> CubeTensor {
     empty(tensor, tensor.meta.shape().clone(), tensor.dtype)
 }

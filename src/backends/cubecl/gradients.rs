@@ -26,7 +26,8 @@ use super::unit::{
     outer_block_number, part, place, steps, store, vector_of_step,
 };
 
-/// Which ends of the ways are written, and whether a next stage hands back elements of the way down.
+/// Which ends of the ways are written, and whether a next stage hands back elements of the way down. For what is not, there is no
+/// buffer: WebGPU lets a kernel have eight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Ends {
     pub(super) up: bool,
@@ -43,9 +44,9 @@ pub(super) fn differentiate<O: Float, W: Float, G: Float, A: Float, N: Size>(
     a: &[Vector<O, N>],
     b: &[Vector<W, N>],
     blocks: &[Vector<G, Const<4>>],
-    up: &mut [Vector<W, N>],
-    down: &mut [Vector<O, N>],
-    next: &[A],
+    up: &mut Sequence<Box<[Vector<W, N>]>>,
+    down: &mut Sequence<Box<[Vector<O, N>]>>,
+    next: &Sequence<Box<[A]>>,
     parts: &mut [Vector<A, Const<4>>],
     vectors: Vectors,
     block_count: u32,
@@ -69,13 +70,21 @@ pub(super) fn differentiate<O: Float, W: Float, G: Float, A: Float, N: Size>(
         let mut diver = load::<W, A, N>(b, whole, vectors.whole.stride, held, tile);
         if comptime!(ends.next) {
             if hands_on(&part, held) {
+                let next = &next[0usize];
                 diver[0] = next[next_place(&vectors, vector, tile)];
             }
         }
 
         climb::<A>(&mut climber, &entries, &mut trace, &mut shared, &part, tile);
         if comptime!(ends.up) {
-            store::<W, A, N>(up, &climber, whole, vectors.whole.stride, held, tile);
+            store::<W, A, N>(
+                &mut up[0usize],
+                &climber,
+                whole,
+                vectors.whole.stride,
+                held,
+                tile,
+            );
         }
         descend::<A>(
             &mut diver,
@@ -87,7 +96,14 @@ pub(super) fn differentiate<O: Float, W: Float, G: Float, A: Float, N: Size>(
             tile,
         );
         if comptime!(ends.down) {
-            store::<O, A, N>(down, &diver, own, vectors.own.stride, held, tile);
+            store::<O, A, N>(
+                &mut down[0usize],
+                &diver,
+                own,
+                vectors.own.stride,
+                held,
+                tile,
+            );
         }
     }
 

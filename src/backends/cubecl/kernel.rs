@@ -305,9 +305,10 @@ pub(super) struct Way {
     pub(super) transpose: bool,
     /// Rotations of the same vectors, whose blocks follow each other.
     pub(super) rotations: usize,
-    /// Whether results are written; else only what is left to the next stage is.
+    /// Whether results are written, for which there are buffers then; else only what is left to the next stage is.
     pub(super) stored: bool,
-    /// Whether there is a next stage, which gets an element of each chunk on the way up and hands it back on the way down.
+    /// Whether there is a next stage, which gets an element of each chunk on the way up and hands it back on the way down. Its buffer
+    /// is there then.
     pub(super) next: bool,
 }
 
@@ -319,7 +320,7 @@ pub(super) fn rotate<X: Float, Y: Float, G: Float, A: Float, N: Size>(
     x: &[Vector<X, N>],
     blocks: &[Vector<G, Const<4>>],
     results: &mut Sequence<Box<[Vector<Y, N>]>>,
-    next: &mut [A],
+    next: &mut Sequence<Box<[A]>>,
     vectors: Vectors,
     #[comptime] tile: Tile,
     #[comptime] way: Way,
@@ -359,6 +360,7 @@ pub(super) fn rotate<X: Float, Y: Float, G: Float, A: Float, N: Size>(
             if comptime!(way.transpose) {
                 if comptime!(way.next) {
                     if hands_on(&part, held) {
+                        let next = &next[0usize];
                         values[0] = next[handed];
                     }
                 }
@@ -375,6 +377,7 @@ pub(super) fn rotate<X: Float, Y: Float, G: Float, A: Float, N: Size>(
                 climb::<A>(&mut values, entries, &mut trace, &mut shared, &part, tile);
                 if comptime!(way.next) {
                     if hands_on(&part, held) {
+                        let next = &mut next[0usize];
                         next[handed] = values[0];
                     }
                 }

@@ -2,18 +2,16 @@
 
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn::tensor::{DType, Shape};
-use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::buffers::{buffer, cube_count, cube_dim, empty, empty_like, same, unused};
+use super::buffers::{buffer, cube_count, cube_dim, empty, empty_like, same};
 use super::device::{limits, supported};
 use super::kernel::{self, Way};
 use super::tile::{Limits, Stage, Task, Work, stages};
 use super::unit::{LayoutLaunch, VectorsLaunch};
 use crate::portable::compute_dtype;
-use crate::several;
 
 /// A rotation that the device can take.
 pub(super) struct Rotation {
@@ -50,6 +48,18 @@ impl Rotation {
     /// `None` where the portable body has to do: nothing to rotate, or limits of the device.
     pub(super) fn new(x: &CubeTensor, blocks: &CubeTensor, axis: usize) -> Option<Self> {
         Self::within(&limits(&x.client), x, blocks, axis, Task::Rotate(1))
+    }
+
+    /// So many rotations of the same vectors; `None` if one launch does not reach over them as well.
+    pub(super) fn several(
+        x: &CubeTensor,
+        blocks: &CubeTensor,
+        axis: usize,
+        rotations: usize,
+    ) -> Option<Self> {
+        let limits = limits(&x.client);
+        let rotation = Self::within(&limits, x, blocks, axis, Task::Rotate(rotations))?;
+        (rotation.stages.len() == 1).then_some(rotation)
     }
 
     pub(super) fn within(
@@ -225,17 +235,22 @@ impl Rotation {
             &from.client,
             cube_count(stage),
             cube_dim(stage),
-            from.required_address_type(),
+            self.address_type(),
             self.vector_size(stage, &from.client),
             buffer(from),
             buffer(blocks),
             results,
-            next.map_or_else(|| unused(from, compute, 1), buffer),
+            next.into_iter().map(buffer).collect(),
             self.vectors(stage, &from.client),
             stage.tile,
             way,
             [read, written, blocks_dtype, compute].map(dtype_to_storage_type),
         );
+    }
+
+    /// Of places in the whole tensor, which is the largest buffer that a rotation reads or writes.
+    pub(super) fn address_type(&self) -> AddressType {
+        AddressType::from_len(self.work.count * self.work.dim)
     }
 
     /// Of a stage's own elements, of the whole tensor's, of the blocks, and of the arithmetic.
@@ -277,18 +292,5 @@ impl Rotation {
             self.work.dim.is_multiple_of(*size) && stage.tile.elements.is_multiple_of(*size)
         };
         sizes.find(fits).unwrap_or(1)
-    }
-}
-
-/// Several rotations of the same `x`, read once if one launch reaches over its vectors.
-pub(super) fn rotate_each<const K: usize>(
-    x: CubeTensor,
-    blocks: CubeTensor,
-    axis: usize,
-    transpose: bool,
-) -> [CubeTensor; K] {
-    match Rotation::within(&limits(&x.client), &x, &blocks, axis, Task::Rotate(K)) {
-        Some(rotation) if rotation.stages.len() == 1 => rotation.rotate_each(x, blocks, transpose),
-        _ => several::rotate_one_by_one::<CubeBackend, K>(x, blocks, axis, transpose),
     }
 }

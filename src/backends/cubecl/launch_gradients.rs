@@ -8,7 +8,7 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::buffers::{buffer, cube_count, cube_dim, empty, empty_like, same, unused};
+use super::buffers::{buffer, cube_count, cube_dim, empty, empty_like, same};
 use super::device::limits;
 use super::gradients::{Ends, differentiate, sum_parts};
 use super::launch::Rotation;
@@ -144,28 +144,28 @@ impl Rotation {
         } = products;
         let client = &a.client;
         let dtypes = self.dtypes(stage);
-        let [own, whole, parameters, compute] = dtypes;
+        let [_, _, parameters, compute] = dtypes;
         let size = self.vector_size(stage, client);
         let rows = stage.cubes * stage.tile.lanes;
         // An end in place by the position of what it is written over: `a` is 0, `b` is 1.
-        let end = |end: &End, tensor: &CubeTensor, position, dtype| match end {
-            End::Dropped => unused(tensor, dtype, size),
-            End::InPlace => same(tensor, position),
-            End::Into(tensor) => buffer(tensor),
+        let end = |end: &End, tensor: &CubeTensor, position| match end {
+            End::Dropped => None,
+            End::InPlace => Some(same(tensor, position)),
+            End::Into(tensor) => Some(buffer(tensor)),
         };
         let parts = empty(a, Shape::new([rows, stage.block_count, 4]), compute);
         differentiate::launch(
             client,
             cube_count(stage),
             cube_dim(stage),
-            b.required_address_type().max(parts.required_address_type()),
+            self.address_type().max(parts.required_address_type()),
             size,
             buffer(a),
             buffer(b),
             buffer(blocks),
-            end(up, a, 0, whole),
-            end(down, b, 1, own),
-            next.map_or_else(|| unused(a, compute, 1), buffer),
+            end(up, a, 0).into_iter().collect(),
+            end(down, b, 1).into_iter().collect(),
+            next.map(buffer).into_iter().collect(),
             buffer(&parts),
             self.vectors(stage, client),
             stage.block_count as u32,

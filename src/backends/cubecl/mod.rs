@@ -18,7 +18,7 @@ use burn::backend::tensor::FloatTensor;
 use burn_cubecl::CubeBackend;
 
 use crate::ops::GivensOps;
-use crate::portable;
+use crate::{portable, several};
 use launch::Rotation;
 
 impl GivensOps for CubeBackend {
@@ -40,7 +40,10 @@ impl GivensOps for CubeBackend {
         axis: usize,
         transpose: bool,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let [one, two] = launch::rotate_each(x, blocks, axis, transpose);
+        let [one, two] = match Rotation::several(&x, &blocks, axis, 2) {
+            Some(rotation) => rotation.rotate_each(x, blocks, transpose),
+            None => several::rotate_one_by_one::<Self, 2>(x, blocks, axis, transpose),
+        };
         (one, two)
     }
 
@@ -50,7 +53,15 @@ impl GivensOps for CubeBackend {
         axis: usize,
         transpose: bool,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let [one, two, three] = launch::rotate_each(x, blocks, axis, transpose);
+        if let Some(rotation) = Rotation::several(&x, &blocks, axis, 3) {
+            let [one, two, three] = rotation.rotate_each(x, blocks, transpose);
+            return (one, two, three);
+        }
+        let (pair, last) = (0..2, 2..3);
+        let pair = several::some::<Self>(blocks.clone(), pair);
+        let last = several::some::<Self>(blocks, last);
+        let (one, two) = Self::givens_rotate_two(x.clone(), pair, axis, transpose);
+        let [three] = several::rotate_one_by_one::<Self, 1>(x, last, axis, transpose);
         (one, two, three)
     }
 

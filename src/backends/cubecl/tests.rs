@@ -67,13 +67,19 @@ fn assert_close(what: &str, found: FloatTensor<CubeBackend>, expected: FloatTens
 /// Both directions and both derivatives along `axis`.
 fn assert_portable(limits: &Limits, device: &CubeDevice, shape: [usize; 2], axis: usize) {
     let dim = shape[axis];
-    let [x, grad] = [1, 2].map(|seed| random(seed, &shape, device));
+    let kept = [1, 2].map(|seed| random(seed, &shape, device));
     let blocks = random_blocks(dim - 1, device);
-    let within =
-        |task| Rotation::within(limits, &x, &blocks, axis, task).expect("the device takes it");
-    for transpose in [false, true] {
-        let what = format!("{shape:?} along {axis}, transpose {transpose}");
-        let (x, grad, blocks) = (|| x.clone(), || grad.clone(), || blocks.clone());
+    let within = |task| {
+        Rotation::within(limits, &kept[0], &blocks, axis, task).expect("the device takes it")
+    };
+    for (transpose, alone) in [(false, false), (false, true), (true, false), (true, true)] {
+        let what = format!("{shape:?} along {axis}, transpose {transpose}, alone {alone}");
+        // What nobody else holds is written over.
+        let tensor = |index: usize| match alone {
+            true => random(1 + index as u64, &shape, device),
+            false => kept[index].clone(),
+        };
+        let (x, grad, blocks) = (|| tensor(0), || tensor(1), || blocks.clone());
 
         let found = within(Task::Rotate(1)).rotate(x(), blocks(), transpose);
         let expected = portable::rotate::<CubeBackend>(x(), blocks(), axis, transpose);

@@ -81,11 +81,12 @@ pub(super) enum Task {
 }
 
 impl Task {
-    /// Numbers that a unit keeps for each of its elements: its value and 4 entries of a block for each rotation; or two values, the
-    /// entries, 4 sums and 2 earlier values.
+    /// Numbers that a unit keeps for each of its elements: its value and 4 entries of a block for each rotation, and the value
+    /// that several rotations start from; or two values, the entries, 4 sums and 2 earlier values.
     fn numbers(self) -> usize {
         match self {
-            Self::Rotate(rotations) => 1 + 4 * rotations,
+            Self::Rotate(1) => 5,
+            Self::Rotate(rotations) => 2 + 4 * rotations,
             Self::Differentiate => 12,
         }
     }
@@ -135,7 +136,8 @@ pub(super) fn stages(work: &Work, limits: &Limits) -> Option<Vec<Stage>> {
     let differentiate = work.task == Task::Differentiate;
     let bindings = match work.task {
         Task::Rotate(rotations) => 4 + rotations,
-        Task::Differentiate => 8,
+        // Never more than two of `up`, `down` and `next`.
+        Task::Differentiate => 7,
     };
     if limits.units < FEWEST_UNITS
         || limits.shared_bytes < UNITS * work.bytes
@@ -250,7 +252,7 @@ mod tests {
         cubes: (65535, 65535),
         shared_bytes: 16384,
         plane: 1,
-        bindings: 8,
+        bindings: 7,
         processors: 64,
     };
     const CUDA: Limits = Limits {

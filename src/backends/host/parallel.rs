@@ -5,7 +5,7 @@ use std::slice::{ChunksExact, ChunksExactMut};
 
 use rayon::prelude::*;
 
-use super::Stored;
+use super::{Real, Stored};
 
 /// Enough values to be worth a thread's while.
 const PIECE: usize = 1 << 15;
@@ -26,9 +26,9 @@ pub(super) fn in_place<S: Stored>(
 }
 
 /// A copy, made by all threads.
-pub(super) fn copy<S: Stored>(values: &[S]) -> Vec<S> {
+pub(super) fn copy<C: Real>(values: &[C]) -> Vec<C> {
     // Zeros that the system hands out when they are first touched.
-    let mut copy = vec![S::zeroed(); values.len()];
+    let mut copy = vec![C::default(); values.len()];
     let pieces = copy.par_chunks_mut(PIECE).zip(values.par_chunks(PIECE));
     pieces.for_each(|(copy, values)| copy.copy_from_slice(values));
     copy
