@@ -8,7 +8,7 @@ use burn_cubecl::tensor::CubeTensor;
 
 use super::buffers::{buffer, cube_count, cube_dim, empty, empty_like, same};
 use super::device::{limits, supported};
-use super::kernel::{self, Way};
+use super::rotation::{self, Way};
 use super::tile::{Limits, Stage, Task, Work, stages};
 use super::unit::{LayoutLaunch, VectorsLaunch};
 use crate::portable::compute_dtype;
@@ -231,7 +231,7 @@ impl Rotation {
         } else {
             [own, whole]
         };
-        kernel::rotate::launch(
+        rotation::rotate::launch(
             &from.client,
             cube_count(stage),
             cube_dim(stage),

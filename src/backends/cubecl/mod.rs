@@ -9,6 +9,7 @@ mod gradients;
 mod kernel;
 mod launch;
 mod launch_gradients;
+mod rotation;
 #[cfg(all(test, feature = "wgpu"))]
 mod tests;
 mod tile;
