@@ -4,6 +4,11 @@ use burn::backend::flex::{FlexTensor, Layout};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Bytes, Flex};
 use burn::tensor::Shape;
+#[cfg(feature = "drift")]
+use burn::{
+    backend::{BackendTensor, DispatchTensorKind},
+    tensor::Tensor,
+};
 
 use super::host::{self, Host, Stored};
 use crate::ops::GivensOps;
@@ -33,4 +38,15 @@ impl Host for Flex {
 
 impl GivensOps for Flex {
     host::operations!();
+}
+
+/// The tensor as this backend has it, of f32 values row by row; nothing if it is another backend's or lies in memory otherwise.
+#[cfg(feature = "drift")]
+pub(crate) fn in_memory<const D: usize>(tensor: &Tensor<D>) -> Option<FlexTensor> {
+    match tensor.clone().into_dispatch().kind {
+        DispatchTensorKind::Flex(BackendTensor::Float(tensor)) => {
+            tensor.as_slice::<f32>().is_some().then_some(tensor)
+        }
+        _ => None,
+    }
 }

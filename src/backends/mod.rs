@@ -10,3 +10,6 @@ mod flex;
 mod host;
 #[cfg(feature = "ndarray")]
 mod ndarray;
+
+#[cfg(all(feature = "flex", feature = "drift"))]
+pub(crate) use flex::in_memory;

@@ -6,7 +6,7 @@ use burn_goft::{
     procrustes_distance, relative_change, row_drift, spectrum_change, subspace_similarity, svcca,
 };
 
-use crate::common::tensor;
+use crate::common::{self, tensor};
 use crate::oracle::Matrix;
 use crate::{close, device, random, tensor_of};
 
@@ -50,6 +50,34 @@ fn every_metric_of_single_precision_is_that_of_the_same_numbers_in_f64() {
         // But for the last, whether answers agree, where few do.
         let (_, numbers) = found.split_last().unwrap();
         assert!(numbers.iter().all(|value| *value != 0.0), "{found:?}");
+    }
+}
+
+/// Where a tensor is part of another one, or lies in memory by columns or backwards, its own numbers are measured.
+#[test]
+fn every_metric_of_a_view_is_that_of_its_copy() {
+    let (rows, columns) = (19, 13);
+    let whole = |seed| {
+        let entries = common::normal(seed, (rows + 3) * (columns + 2));
+        tensor(&entries, [rows + 3, columns + 2], &device(), DType::F32)
+    };
+    type View = fn(Tensor<2>) -> Tensor<2>;
+    let views: [(&str, View); 5] = [
+        ("rows", |x| x.slice([2..21, 0..15])),
+        ("columns", |x| x.slice([0..22, 1..14])),
+        ("transposed", Tensor::transpose),
+        ("backwards", |x| x.flip([0])),
+        ("another shape", |x| {
+            x.slice([1..20, 0..13]).reshape([13, 19])
+        }),
+    ];
+    for (name, view) in views {
+        let [before, after] = [whole(3), whole(4)];
+        let copy = |x: &Tensor<2>| Tensor::from_data(view(x.clone()).into_data(), &device());
+        let expected = all(&copy(&before), &copy(&after));
+        let found = all(&view(before.clone()), &view(after.clone()));
+        assert_eq!(found, expected, "{name}");
+        assert_ne!(found, all(&before, &after), "{name}");
     }
 }
 

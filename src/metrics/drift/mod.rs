@@ -14,6 +14,7 @@ mod distance;
 mod energy;
 mod excess;
 mod factors;
+mod held;
 mod histogram;
 mod host;
 mod kl;

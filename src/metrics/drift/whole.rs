@@ -1,13 +1,14 @@
 //! Matrices as a device gave them, of which most metrics need every entry once.
 
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::tensor::{DType, Tensor};
 
+use super::held::Held;
 use super::host::{Host, PLAIN, norm, not_finite, sum_of_squares};
 use crate::error::Error;
 
 /// A matrix as the device gave it: reading is the device's, and the rest can be done by any thread.
 pub(super) struct Raw {
-    data: Option<TensorData>,
+    data: Option<Held>,
     pub(super) shape: [usize; 2],
 }
 
@@ -18,8 +19,7 @@ impl Raw {
             DType::QFloat(_) => tensor.dequantize(),
             _ => tensor,
         };
-        // A device may have no buffer to read for an empty tensor.
-        let data = (shape[0] * shape[1] > 0).then(|| tensor.into_data());
+        let data = (shape[0] * shape[1] > 0).then(|| Held::of(tensor));
         Self { data, shape }
     }
 
@@ -28,8 +28,8 @@ impl Raw {
         let [rows, columns] = self.shape;
         let values = match self.data {
             None => Values::Wide(Vec::new()),
-            Some(data) if data.as_slice::<f32>().is_ok() => Values::Single(data),
-            Some(data) => Values::Wide(data.iter().collect()),
+            Some(data) if data.single().is_some() => Values::Single(data),
+            Some(data) => Values::Wide(data.wide()),
         };
         Whole {
             values,
@@ -56,7 +56,7 @@ pub(super) struct Whole {
 
 enum Values {
     /// Of f32 numbers.
-    Single(TensorData),
+    Single(Held),
     Wide(Vec<f64>),
 }
 
@@ -68,9 +68,7 @@ enum Slice<'a> {
 impl Whole {
     fn slice(&self) -> Slice<'_> {
         match &self.values {
-            Values::Single(data) => {
-                Slice::Single(data.as_slice::<f32>().expect("f32 when it was read"))
-            }
+            Values::Single(data) => Slice::Single(data.single().expect("f32 when it was read")),
             Values::Wide(values) => Slice::Wide(values),
         }
     }
