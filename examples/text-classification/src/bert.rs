@@ -13,16 +13,20 @@ use burn_goft::GoftLinear;
 
 use crate::batch::TokenBatch;
 use crate::config::{Activation, BertConfig};
+use crate::distances::{self, BUCKETS};
 
-/// A BERT encoder: embeddings, then layers of attention and feed-forward, each followed by a layer norm.
+/// A BERT encoder or one of its family ([`KINDS`](crate::KINDS)): embeddings, then layers of attention and feed-forward, each followed
+/// by a layer norm.
 ///
 /// Parameter paths are Hugging Face's with the middle names left out: `encoder.0.attention.query.weight`,
-/// `encoder.0.attention.output.weight`, `encoder.0.intermediate.weight`, `encoder.0.output.weight`.
+/// `encoder.0.attention.output.weight`, `encoder.0.intermediate.weight`, `encoder.0.output.weight`. They are the same for every kind.
 ///
 /// Source: Devlin et al. 2019, [arXiv 1810.04805](https://arxiv.org/abs/1810.04805).
 #[derive(Module, Debug)]
 pub struct Bert {
     embeddings: Embeddings,
+    /// MPNet's, for all layers.
+    distances: Option<Embedding>,
     encoder: Vec<Layer>,
 }
 
@@ -30,8 +34,14 @@ pub struct Bert {
 struct Embeddings {
     word_embeddings: Embedding,
     position_embeddings: Embedding,
-    token_type_embeddings: Embedding,
+    token_type_embeddings: Option<Embedding>,
     norm: LayerNorm,
+    /// Where tokens are narrower than the layers, as in ELECTRA.
+    project: Option<GoftLinear>,
+    /// Number of the first position.
+    first_position: usize,
+    /// Whether token types are told apart, not all read as the first.
+    typed: bool,
 }
 
 #[derive(Module, Debug)]
@@ -62,6 +72,10 @@ impl Bert {
     pub fn new(config: &BertConfig, device: &Device) -> Self {
         Self {
             embeddings: Embeddings::new(config, device),
+            distances: config
+                .kind
+                .by_distance
+                .then(|| EmbeddingConfig::new(BUCKETS, config.heads).init(device)),
             encoder: (0..config.layers)
                 .map(|_| Layer::new(config, device))
                 .collect(),
@@ -73,9 +87,13 @@ impl Bert {
         let blocked = batch.padding().mul_scalar(BLOCKED);
         let [rows, tokens] = blocked.dims();
         let blocked = blocked.reshape([rows, 1, 1, tokens]);
+        let added = match &self.distances {
+            Some(table) => blocked + distances::added(table, tokens),
+            None => blocked,
+        };
         let x = self.embeddings.forward(batch);
         let layers = self.encoder.iter();
-        layers.fold(x, |x, layer| layer.forward(x, blocked.clone()))
+        layers.fold(x, |x, layer| layer.forward(x, added.clone()))
     }
 
     /// One vector for each text, `[batch, hidden]`: the mean over its tokens.
@@ -104,22 +122,37 @@ fn normalize(rows: Tensor<2>) -> Tensor<2> {
 
 impl Embeddings {
     fn new(config: &BertConfig, device: &Device) -> Self {
-        let table = |rows| EmbeddingConfig::new(rows, config.hidden).init(device);
+        let width = config.embedding;
+        let table = |rows| EmbeddingConfig::new(rows, width).init(device);
+        let narrower = width != config.hidden;
         Self {
             word_embeddings: table(config.vocabulary),
-            position_embeddings: table(config.positions),
-            token_type_embeddings: table(config.types),
-            norm: norm(config, device),
+            position_embeddings: table(config.first_position + config.positions),
+            token_type_embeddings: (config.types > 0).then(|| table(config.types)),
+            norm: norm(width, config, device),
+            project: narrower.then(|| linear(width, config.hidden, device)),
+            first_position: config.first_position,
+            typed: config.types > 1 && config.kind.pairs_by_type,
         }
     }
 
     fn forward(&self, batch: &TokenBatch) -> Tensor<3> {
         let words = self.word_embeddings.forward(batch.ids());
         let [_, tokens, _] = words.dims();
-        let positions = Tensor::<1, Int>::arange(0..tokens as i64, &words.device());
+        let first = self.first_position as i64;
+        let positions = Tensor::<1, Int>::arange(first..first + tokens as i64, &words.device());
         let positions = self.position_embeddings.forward(positions.unsqueeze());
-        let types = self.token_type_embeddings.forward(batch.types());
-        self.norm.forward(words + types + positions)
+        let sum = match &self.token_type_embeddings {
+            // Tokenizers number the second text of a pair also where the table has no row for it.
+            Some(table) if self.typed => words + table.forward(batch.types()) + positions,
+            Some(table) => words + table.forward(batch.types().zeros_like()) + positions,
+            None => words + positions,
+        };
+        let normed = self.norm.forward(sum);
+        match &self.project {
+            Some(project) => project.forward(normed),
+            None => normed,
+        }
     }
 }
 
@@ -129,13 +162,13 @@ impl Layer {
             attention: Attention::new(config, device),
             intermediate: linear(config.hidden, config.intermediate, device),
             output: linear(config.intermediate, config.hidden, device),
-            norm: norm(config, device),
+            norm: norm(config.hidden, config, device),
             activation: config.activation,
         }
     }
 
-    fn forward(&self, x: Tensor<3>, blocked: Tensor<4>) -> Tensor<3> {
-        let x = self.attention.forward(x, blocked);
+    fn forward(&self, x: Tensor<3>, added: Tensor<4>) -> Tensor<3> {
+        let x = self.attention.forward(x, added);
         let inner = self.activation.apply(self.intermediate.forward(x.clone()));
         self.norm.forward(x + self.output.forward(inner))
     }
@@ -149,13 +182,13 @@ impl Attention {
             key: square(),
             value: square(),
             output: square(),
-            norm: norm(config, device),
+            norm: norm(config.hidden, config, device),
             heads: config.heads,
         }
     }
 
-    /// `blocked [batch, 1, 1, tokens]` is added to the scores.
-    fn forward(&self, x: Tensor<3>, blocked: Tensor<4>) -> Tensor<3> {
+    /// `added` is, to the scores `[batch, heads, tokens, tokens]`: at least `[batch, 1, 1, tokens]`, which blocks padding.
+    fn forward(&self, x: Tensor<3>, added: Tensor<4>) -> Tensor<3> {
         let [batch, tokens, hidden] = x.dims();
         let width = hidden / self.heads;
         let layers = [&self.query, &self.key, &self.value];
@@ -164,7 +197,7 @@ impl Attention {
                 .swap_dims(1, 2)
         });
         let scores = query.matmul(key.transpose());
-        let scores = scores.div_scalar((width as f64).sqrt()) + blocked;
+        let scores = scores.div_scalar((width as f64).sqrt()) + added;
         let mixed = softmax(scores, 3).matmul(value).swap_dims(1, 2);
         let mixed = self.output.forward(mixed.reshape([batch, tokens, hidden]));
         self.norm.forward(x + mixed)
@@ -175,8 +208,8 @@ fn linear(inputs: usize, outputs: usize, device: &Device) -> GoftLinear {
     LinearConfig::new(inputs, outputs).init(device).into()
 }
 
-fn norm(config: &BertConfig, device: &Device) -> LayerNorm {
-    LayerNormConfig::new(config.hidden)
+fn norm(width: usize, config: &BertConfig, device: &Device) -> LayerNorm {
+    LayerNormConfig::new(width)
         .with_epsilon(config.norm_epsilon)
         .init(device)
 }

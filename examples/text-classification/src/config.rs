@@ -1,4 +1,4 @@
-//! `config.json` of a BERT model, as Hugging Face writes it.
+//! `config.json` of an encoder, as Hugging Face writes it.
 
 use std::path::Path;
 
@@ -6,13 +6,19 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::{gelu, gelu_approximate, relu};
 use serde::Deserialize;
 
+use crate::distances::BUCKETS;
 use crate::error::Error;
+use crate::kind::Kind;
 
-/// The sizes of a BERT encoder.
+/// The kind and the sizes of an encoder.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BertConfig {
+    /// What it does in its own way.
+    pub kind: &'static Kind,
     /// Number of tokens.
     pub vocabulary: usize,
+    /// Width of a token's vector before the layers, where it may be another one.
+    pub embedding: usize,
     /// Width of a token's vector.
     pub hidden: usize,
     /// Number of layers.
@@ -23,7 +29,9 @@ pub struct BertConfig {
     pub intermediate: usize,
     /// Longest text in tokens.
     pub positions: usize,
-    /// Number of token types: 2 for models that take pairs.
+    /// Number of the first position, 0 or one more than that of the padding token.
+    pub first_position: usize,
+    /// Rows of the table of token types; 0 for none.
     pub types: usize,
     /// Added to the variance in a layer norm.
     pub norm_epsilon: f64,
@@ -61,27 +69,29 @@ impl Activation {
     }
 }
 
-/// The file's own spelling. Dropout rates in it are ignored: this encoder has no dropout.
+/// The file's own spelling, of which DistilBERT has another one. Dropout rates in it are ignored: this encoder has no dropout.
 #[derive(Deserialize)]
 struct Raw {
     vocab_size: usize,
+    embedding_size: Option<usize>,
+    #[serde(alias = "dim")]
     hidden_size: usize,
+    #[serde(alias = "n_layers")]
     num_hidden_layers: usize,
+    #[serde(alias = "n_heads")]
     num_attention_heads: usize,
+    #[serde(alias = "hidden_dim")]
     intermediate_size: usize,
     max_position_embeddings: usize,
-    #[serde(default = "two")]
-    type_vocab_size: usize,
+    pad_token_id: Option<usize>,
+    type_vocab_size: Option<usize>,
     #[serde(default = "bert_epsilon")]
     layer_norm_eps: f64,
-    #[serde(default = "gelu_name")]
+    #[serde(default = "gelu_name", alias = "activation")]
     hidden_act: String,
     #[serde(default = "absolute")]
     position_embedding_type: String,
-}
-
-fn two() -> usize {
-    2
+    relative_attention_num_buckets: Option<usize>,
 }
 
 fn bert_epsilon() -> f64 {
@@ -113,24 +123,32 @@ impl BertConfig {
         struct Typed {
             model_type: Option<String>,
         }
-        let unreadable = |error| format!("not the config.json of a BERT model: {error}");
+        let unreadable = |error| format!("not the config.json of an encoder: {error}");
         let typed: Typed = serde_json::from_str(text).map_err(unreadable)?;
-        match typed.model_type.as_deref() {
-            Some("bert") => {}
-            Some(other) => {
-                return Err(format!(
-                    "asked for a model of type `bert`, found `{other}`; choose a BERT encoder"
-                ));
-            }
-            None => return Err("it has no `model_type`; a BERT model has `bert` there".into()),
-        }
+        let Some(name) = typed.model_type else {
+            return Err(format!(
+                "it has no `model_type`, which is one of {}",
+                Kind::all()
+            ));
+        };
+        let Some(kind) = Kind::named(&name) else {
+            return Err(format!(
+                "`model_type` is `{name}`, and this program has encoders of type {}; choose a model of one of them",
+                Kind::all()
+            ));
+        };
         let raw: Raw = serde_json::from_str(text).map_err(unreadable)?;
-        raw.check()
+        raw.check(kind)
+    }
+
+    /// Whether it was made for pairs of texts.
+    pub(crate) fn takes_pairs(&self) -> bool {
+        self.types > 1 || !self.kind.pairs_by_type
     }
 }
 
 impl Raw {
-    fn check(self) -> Result<BertConfig, String> {
+    fn check(self, kind: &'static Kind) -> Result<BertConfig, String> {
         let known = ACTIVATIONS
             .iter()
             .find(|(name, _)| *name == self.hidden_act);
@@ -148,18 +166,41 @@ impl Raw {
                 self.position_embedding_type
             ));
         }
+        if let Some(buckets) = self.relative_attention_num_buckets
+            && kind.by_distance
+            && buckets != BUCKETS
+        {
+            return Err(format!(
+                "`relative_attention_num_buckets` is {buckets}, and this encoder knows {BUCKETS}"
+            ));
+        }
+        let first_position = match kind.after_padding {
+            true => self.pad_token_id.unwrap_or(1) + 1,
+            false => 0,
+        };
+        let positions = self.max_position_embeddings.saturating_sub(first_position);
+        let embedding = self.embedding_size.unwrap_or(self.hidden_size);
+        let types = kind
+            .types
+            .map(|usual| self.type_vocab_size.unwrap_or(usual));
         for (name, size) in [
             ("vocab_size", self.vocab_size),
+            ("embedding_size", embedding),
             ("hidden_size", self.hidden_size),
             ("num_hidden_layers", self.num_hidden_layers),
             ("num_attention_heads", self.num_attention_heads),
             ("intermediate_size", self.intermediate_size),
-            ("max_position_embeddings", self.max_position_embeddings),
-            ("type_vocab_size", self.type_vocab_size),
+            ("type_vocab_size", types.unwrap_or(1)),
         ] {
             if size == 0 {
                 return Err(format!("`{name}` is 0"));
             }
+        }
+        if positions == 0 {
+            return Err(format!(
+                "`max_position_embeddings` is {}, which leaves no position for a token",
+                self.max_position_embeddings
+            ));
         }
         if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             return Err(format!(
@@ -168,13 +209,16 @@ impl Raw {
             ));
         }
         Ok(BertConfig {
+            kind,
             vocabulary: self.vocab_size,
+            embedding,
             hidden: self.hidden_size,
             layers: self.num_hidden_layers,
             heads: self.num_attention_heads,
             intermediate: self.intermediate_size,
-            positions: self.max_position_embeddings,
-            types: self.type_vocab_size,
+            positions,
+            first_position,
+            types: types.unwrap_or(0),
             norm_epsilon: self.layer_norm_eps,
             activation: *activation,
         })
@@ -200,7 +244,18 @@ mod tests {
     #[test]
     fn other_models_are_refused_by_name() {
         for (from, to, expected) in [
-            ("\"bert\"", "\"roberta\"", "found `roberta`"),
+            ("\"bert\"", "\"t5\"", "`model_type` is `t5`"),
+            ("\"bert\"", "\"t5\"", "bert, roberta"),
+            (
+                "\"bert\"",
+                "\"roberta\", \"pad_token_id\": 7",
+                "is 8, which leaves no position",
+            ),
+            (
+                "\"bert\"",
+                "\"mpnet\", \"relative_attention_num_buckets\": 16",
+                "is 16, and this encoder knows 32",
+            ),
             ("\"gelu\"", "\"silu\"", "`hidden_act` is `silu`"),
             ("\"gelu\"", "\"silu\"", "gelu_new"),
             (

@@ -1,4 +1,4 @@
-//! Fine-tunes BERT encoders on texts, with GOFT adapters and the methods that one would compare them with.
+//! Fine-tunes encoders of BERT's family on texts, with GOFT adapters and the methods that one would compare them with.
 //!
 //! [`run`] does it all by a [`RunConfig`]: reads a pretrained model ([`ModelFiles`]) and labelled files ([`Examples`]),
 //! attaches a [`Method`], trains with validation, early stopping and checkpoints, and leaves an adapter from which a
@@ -25,6 +25,7 @@ mod config;
 mod data;
 #[path = "../../support/device.rs"]
 mod device;
+mod distances;
 mod diverged;
 mod encoded;
 mod error;
@@ -32,6 +33,7 @@ mod evaluate;
 mod files;
 mod folder;
 mod gradients;
+mod kind;
 mod log;
 mod memory;
 mod methods;
@@ -57,6 +59,7 @@ pub use config::{Activation, BertConfig};
 pub use data::{Example, Examples, Text, read_texts};
 pub use error::Error;
 pub use folder::{ModelFiles, Pretrained};
+pub use kind::{KINDS, Kind};
 pub use methods::{METHODS, Method};
 pub use metrics::Metrics;
 pub use predict::{Prediction, Predictor};

@@ -96,7 +96,7 @@ pub fn train(
 
     let training_device = plain.clone().autodiff();
     let pretrained = ModelFiles::find(&config.model)?.load(config.max_length, &training_device)?;
-    if pretrained.config.types < 2 && data.all.are_pairs() {
+    if !pretrained.config.takes_pairs() && data.all.are_pairs() {
         return Err(Error::data(
             &config.train,
             "it holds pairs, and the model has one token type: it was made for single texts",

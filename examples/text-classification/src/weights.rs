@@ -11,21 +11,9 @@ use burn::tensor::{DType, Device};
 use crate::bert::Bert;
 use crate::config::BertConfig;
 use crate::error::Error;
+use crate::kind::Kind;
 
-/// Names as the file has them and as the model has them. The first that occurs in a path is replaced, in either direction.
-const NAMES: [(&str, &str); 9] = [
-    ("attention.self.query", "attention.query"),
-    ("attention.self.key", "attention.key"),
-    ("attention.self.value", "attention.value"),
-    ("attention.output.dense", "attention.output"),
-    ("attention.output.LayerNorm", "attention.norm"),
-    ("embeddings.LayerNorm", "embeddings.norm"),
-    ("intermediate.dense", "intermediate"),
-    ("output.dense", "output"),
-    ("output.LayerNorm", "norm"),
-];
-
-/// Reads the weights of an encoder, f32 or f16, with or without a `bert.` before the names. The model computes in f32.
+/// Reads the weights of an encoder, f32 or f16, with or without its kind (`bert.`) before the names. The model computes in f32.
 ///
 /// Linear weights are transposed from PyTorch's `[out, in]`. Position numbers, the pooler and any head in the file are left
 /// out.
@@ -35,16 +23,16 @@ const NAMES: [(&str, &str); 9] = [
 /// [`Error::Model`] for a file that is no safetensors; [`Error::Tensor`] for a tensor that is missing, has another shape than
 /// the settings ask for, or has no place in the model.
 pub fn load_bert(path: &Path, config: &BertConfig, device: &Device) -> Result<Bert, Error> {
+    let kind = config.kind;
     let mut bert = Bert::new(config, device);
     let adapter = PyTorchToBurnAdapter.chain(FloatCastAdapter::to(DType::F32));
     let mut store = SafetensorsStore::from_file(path)
-        .with_key_remapping(r"^bert\.", "")
-        .with_key_remapping(r"^encoder\.layer\.", "encoder.")
+        .with_key_remapping(format!(r"^{}\.", kind.prefix), "")
         .with_from_adapter(adapter)
         .validate(false)
         .allow_partial(true);
-    for (file, model) in NAMES {
-        store = store.with_key_remapping(file.replace('.', r"\."), model);
+    for (file, model) in kind.names {
+        store = store.with_key_remapping(file.replace('.', r"\."), *model);
     }
     let loaded = bert
         .load_from(&mut store)
@@ -52,7 +40,7 @@ pub fn load_bert(path: &Path, config: &BertConfig, device: &Device) -> Result<Be
 
     let tensor = |name: &str, reason: String| Error::Tensor {
         path: path.into(),
-        tensor: name_in_file(name),
+        tensor: name_in_file(name, kind),
         reason,
     };
     if let Some(error) = loaded.errors.first() {
@@ -67,8 +55,12 @@ pub fn load_bert(path: &Path, config: &BertConfig, device: &Device) -> Result<Be
         ));
     }
     let homeless = |name: &&String| {
-        let encoder = name.starts_with("encoder.") || name.starts_with("embeddings.");
-        encoder && *name != "embeddings.position_ids"
+        let encoder = ["encoder.", "embeddings.", "distances."]
+            .iter()
+            .any(|part| name.starts_with(part));
+        // Numbers in the order of counting and zeros, which models of some versions carry along.
+        let counted = ["embeddings.position_ids", "embeddings.token_type_ids"];
+        encoder && !counted.contains(&name.as_str())
     };
     if let Some(name) = loaded.unused.iter().find(homeless) {
         let layers = config.layers;
@@ -90,7 +82,8 @@ fn describe(error: &ApplyError) -> (String, String) {
             found,
         } => {
             // A linear weight is compared after its transposition.
-            let transposed = path.ends_with(".weight") && path.starts_with("encoder.");
+            let linear = path.starts_with("encoder.") || path.starts_with("embeddings.project.");
+            let transposed = path.ends_with(".weight") && linear;
             let shape = |shape: &[usize]| {
                 let mut shape = shape.to_vec();
                 if transposed && shape.len() == 2 {
@@ -115,16 +108,19 @@ fn describe(error: &ApplyError) -> (String, String) {
     }
 }
 
-/// A model's path as the file spells it, without any `bert.`.
-fn name_in_file(path: &str) -> String {
-    let renamed = NAMES.iter().find(|(_, model)| path.contains(model));
+/// A model's path as the file spells it, without its kind.
+fn name_in_file(path: &str, kind: &Kind) -> String {
+    // The layers' name stands beside another one.
+    let (layers, parts) = kind.names.split_first().expect("every kind has names");
+    let rename = |path: String, (file, model): &(&str, &str)| path.replacen(model, file, 1);
+    let renamed = parts.iter().find(|(_, model)| path.contains(model));
     let name = match renamed {
-        Some((file, model)) => path.replacen(model, file, 1),
+        Some(names) => rename(path.into(), names),
         None => path.into(),
     };
-    let name = match name.strip_prefix("encoder.") {
-        Some(rest) => format!("encoder.layer.{rest}"),
-        None => name,
+    let name = match path.starts_with(layers.1) {
+        true => rename(name, layers),
+        false => name,
     };
     name.replace(".gamma", ".weight").replace(".beta", ".bias")
 }
@@ -132,6 +128,7 @@ fn name_in_file(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kind::KINDS;
 
     #[test]
     fn messages_name_tensors_as_the_file_does() {
@@ -155,7 +152,7 @@ mod tests {
                 "embeddings.word_embeddings.weight",
             ),
         ] {
-            assert_eq!(name_in_file(model), file);
+            assert_eq!(name_in_file(model, &KINDS[0]), file);
         }
     }
 }

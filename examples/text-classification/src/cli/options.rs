@@ -9,7 +9,7 @@ use super::shared::Shared;
 use crate::methods::METHODS;
 use crate::settings::RunConfig;
 
-/// Fine-tunes a BERT encoder on texts.
+/// Fine-tunes an encoder of BERT's family on texts.
 #[derive(Clone, Debug, Parser)]
 #[command(version)]
 pub struct Options {
