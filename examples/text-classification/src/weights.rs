@@ -13,7 +13,7 @@ use crate::config::BertConfig;
 use crate::error::Error;
 use crate::kind::Kind;
 
-/// Reads the weights of an encoder, f32 or f16, with or without its kind (`bert.`) before the names. The model computes in f32.
+/// Reads the weights of an encoder, f32, f16 or bf16, with or without its kind (`bert.`) before the names. The model computes in f32.
 ///
 /// Linear weights are transposed from PyTorch's `[out, in]`. Position numbers, the pooler and any head in the file are left
 /// out.

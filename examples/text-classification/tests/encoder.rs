@@ -3,7 +3,7 @@
 mod common;
 
 use burn::module::Module;
-use burn::tensor::{DType, Device};
+use burn::tensor::{DType, Device, bf16};
 use burn_goft::{Goft, GoftModule};
 use common::{HIDDEN, POSITIONS, Tensors, oracle};
 use text_classification::{Bert, BertConfig, Error, TokenBatch, Tokens, load_bert};
@@ -73,7 +73,7 @@ fn embeddings_are_those_of_the_oracle() {
 }
 
 #[test]
-fn prefixes_old_norm_names_and_half_precision_load() {
+fn prefixes_old_norm_names_and_half_precisions_load() {
     let tensors = common::tensors(4);
     // The values are exact in f16, so the model is the same.
     let error = |bert: Result<Bert, Error>| largest_error(&bert.unwrap(), &tensors);
@@ -85,6 +85,18 @@ fn prefixes_old_norm_names_and_half_precision_load() {
         name.replace("LayerNorm.bias", "LayerNorm.beta")
     };
     assert!(error(load_as(&tensors, DType::F16, old_names)) < TOLERANCE);
+
+    // bf16 has 8 bits.
+    let rounded = tensors.into_iter().map(|(name, (shape, values))| {
+        let values = values
+            .into_iter()
+            .map(|value| f64::from(bf16::from_f64(value)));
+        (name, (shape, values.collect()))
+    });
+    let rounded: Tensors = rounded.collect();
+    let bert = load_as(&rounded, DType::BF16, str::to_string).unwrap();
+    let found = largest_error(&bert, &rounded);
+    assert!(found < TOLERANCE, "{found:.1e}");
 }
 
 #[test]

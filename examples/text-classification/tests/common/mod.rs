@@ -90,6 +90,7 @@ pub fn write_weights(
 ) {
     let file_dtype = match dtype {
         DType::F16 => Dtype::F16,
+        DType::BF16 => Dtype::BF16,
         _ => Dtype::F32,
     };
     let mut bytes: Vec<(String, Vec<usize>, Dtype, Vec<u8>)> = Vec::new();
