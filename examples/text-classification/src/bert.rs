@@ -13,7 +13,9 @@ use burn_goft::GoftLinear;
 
 use crate::batch::TokenBatch;
 use crate::config::{Activation, BertConfig};
+use crate::disentangled::{Distances, Relative};
 use crate::distances::{self, BUCKETS};
+use crate::kind::Distance;
 
 /// A BERT encoder or one of its family ([`KINDS`](crate::KINDS)): embeddings, then layers of attention and feed-forward, each followed
 /// by a layer norm.
@@ -27,13 +29,15 @@ pub struct Bert {
     embeddings: Embeddings,
     /// MPNet's, for all layers.
     distances: Option<Embedding>,
+    /// DeBERTa's, for all layers.
+    relative: Option<Relative>,
     encoder: Vec<Layer>,
 }
 
 #[derive(Module, Debug)]
 struct Embeddings {
     word_embeddings: Embedding,
-    position_embeddings: Embedding,
+    position_embeddings: Option<Embedding>,
     token_type_embeddings: Option<Embedding>,
     norm: LayerNorm,
     /// Where tokens are narrower than the layers, as in ELECTRA.
@@ -64,6 +68,13 @@ struct Attention {
     heads: usize,
 }
 
+/// What the scores of all layers have in common.
+struct Between {
+    /// To be added to scores `[batch, heads, tokens, tokens]`: at least `[batch, 1, 1, tokens]`, which blocks padding.
+    added: Tensor<4>,
+    distances: Option<Distances>,
+}
+
 /// Added to the score of a padded position: `exp` of it is 0 in f32, whatever the other scores are.
 const BLOCKED: f32 = -1e9;
 
@@ -72,10 +83,11 @@ impl Bert {
     pub fn new(config: &BertConfig, device: &Device) -> Self {
         Self {
             embeddings: Embeddings::new(config, device),
-            distances: config
-                .kind
-                .by_distance
+            distances: (config.kind.distance == Distance::Added)
                 .then(|| EmbeddingConfig::new(BUCKETS, config.heads).init(device)),
+            relative: config
+                .reach
+                .map(|reach| Relative::new(reach, config.hidden, config.norm_epsilon, device)),
             encoder: (0..config.layers)
                 .map(|_| Layer::new(config, device))
                 .collect(),
@@ -91,9 +103,13 @@ impl Bert {
             Some(table) => blocked + distances::added(table, tokens),
             None => blocked,
         };
+        let between = Between {
+            added,
+            distances: self.relative.as_ref().map(|table| table.between(tokens)),
+        };
         let x = self.embeddings.forward(batch);
         let layers = self.encoder.iter();
-        layers.fold(x, |x, layer| layer.forward(x, added.clone()))
+        layers.fold(x, |x, layer| layer.forward(x, &between))
     }
 
     /// One vector for each text, `[batch, hidden]`: the mean over its tokens.
@@ -127,7 +143,10 @@ impl Embeddings {
         let narrower = width != config.hidden;
         Self {
             word_embeddings: table(config.vocabulary),
-            position_embeddings: table(config.first_position + config.positions),
+            position_embeddings: config
+                .kind
+                .positions
+                .then(|| table(config.first_position + config.positions)),
             token_type_embeddings: (config.types > 0).then(|| table(config.types)),
             norm: norm(width, config, device),
             project: narrower.then(|| linear(width, config.hidden, device)),
@@ -137,17 +156,23 @@ impl Embeddings {
     }
 
     fn forward(&self, batch: &TokenBatch) -> Tensor<3> {
-        let words = self.word_embeddings.forward(batch.ids());
-        let [_, tokens, _] = words.dims();
-        let first = self.first_position as i64;
-        let positions = Tensor::<1, Int>::arange(first..first + tokens as i64, &words.device());
-        let positions = self.position_embeddings.forward(positions.unsqueeze());
-        let sum = match &self.token_type_embeddings {
+        let mut sum = self.word_embeddings.forward(batch.ids());
+        if let Some(table) = &self.token_type_embeddings {
+            let types = batch.types();
             // Tokenizers number the second text of a pair also where the table has no row for it.
-            Some(table) if self.typed => words + table.forward(batch.types()) + positions,
-            Some(table) => words + table.forward(batch.types().zeros_like()) + positions,
-            None => words + positions,
-        };
+            let types = if self.typed {
+                types
+            } else {
+                types.zeros_like()
+            };
+            sum = sum + table.forward(types);
+        }
+        if let Some(table) = &self.position_embeddings {
+            let [_, tokens, _] = sum.dims();
+            let first = self.first_position as i64;
+            let positions = Tensor::<1, Int>::arange(first..first + tokens as i64, &sum.device());
+            sum = sum + table.forward(positions.unsqueeze());
+        }
         let normed = self.norm.forward(sum);
         match &self.project {
             Some(project) => project.forward(normed),
@@ -167,8 +192,8 @@ impl Layer {
         }
     }
 
-    fn forward(&self, x: Tensor<3>, added: Tensor<4>) -> Tensor<3> {
-        let x = self.attention.forward(x, added);
+    fn forward(&self, x: Tensor<3>, between: &Between) -> Tensor<3> {
+        let x = self.attention.forward(x, between);
         let inner = self.activation.apply(self.intermediate.forward(x.clone()));
         self.norm.forward(x + self.output.forward(inner))
     }
@@ -187,20 +212,34 @@ impl Attention {
         }
     }
 
-    /// `added` is, to the scores `[batch, heads, tokens, tokens]`: at least `[batch, 1, 1, tokens]`, which blocks padding.
-    fn forward(&self, x: Tensor<3>, added: Tensor<4>) -> Tensor<3> {
+    fn forward(&self, x: Tensor<3>, between: &Between) -> Tensor<3> {
         let [batch, tokens, hidden] = x.dims();
-        let width = hidden / self.heads;
         let layers = [&self.query, &self.key, &self.value];
-        let [query, key, value] = GoftLinear::forward_each(layers, x.clone()).map(|y| {
-            y.reshape([batch, tokens, self.heads, width])
-                .swap_dims(1, 2)
-        });
-        let scores = query.matmul(key.transpose());
-        let scores = scores.div_scalar((width as f64).sqrt()) + added;
+        let [query, key, value] =
+            GoftLinear::forward_each(layers, x.clone()).map(|y| self.by_head(y));
+        let mut products = query.clone().matmul(key.clone().transpose());
+        let mut terms = 1;
+        if let Some(distances) = &between.distances {
+            let vectors = distances.vectors.clone().unsqueeze();
+            let layers = [&self.query, &self.key];
+            let [of_queries, of_keys] =
+                GoftLinear::forward_each(layers, vectors).map(|y| self.by_head(y));
+            products = products + distances.products(query, key, of_queries, of_keys);
+            terms = 3;
+        }
+        let width = hidden / self.heads;
+        let scores = products.div_scalar(((terms * width) as f64).sqrt());
+        let scores = scores + between.added.clone();
         let mixed = softmax(scores, 3).matmul(value).swap_dims(1, 2);
         let mixed = self.output.forward(mixed.reshape([batch, tokens, hidden]));
         self.norm.forward(x + mixed)
+    }
+
+    /// `[batch, tokens, hidden]` as `[batch, heads, tokens, width]`.
+    fn by_head(&self, y: Tensor<3>) -> Tensor<4> {
+        let [batch, tokens, hidden] = y.dims();
+        y.reshape([batch, tokens, self.heads, hidden / self.heads])
+            .swap_dims(1, 2)
     }
 }
 

@@ -6,9 +6,10 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::{gelu, gelu_approximate, relu};
 use serde::Deserialize;
 
+use crate::disentangled::Reach;
 use crate::distances::BUCKETS;
 use crate::error::Error;
-use crate::kind::Kind;
+use crate::kind::{Distance, Kind};
 
 /// The kind and the sizes of an encoder.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +34,8 @@ pub struct BertConfig {
     pub first_position: usize,
     /// Rows of the table of token types; 0 for none.
     pub types: usize,
+    /// How far tokens see each other where their distance has a vector.
+    pub reach: Option<Reach>,
     /// Added to the variance in a layer norm.
     pub norm_epsilon: f64,
     /// Between the two feed-forward products.
@@ -92,6 +95,85 @@ struct Raw {
     #[serde(default = "absolute")]
     position_embedding_type: String,
     relative_attention_num_buckets: Option<usize>,
+    #[serde(flatten)]
+    disentangled: Disentangled,
+}
+
+/// DeBERTa's settings.
+#[derive(Deserialize)]
+struct Disentangled {
+    #[serde(default)]
+    relative_attention: bool,
+    #[serde(default = "yes")]
+    position_biased_input: bool,
+    #[serde(default)]
+    share_att_key: bool,
+    #[serde(default)]
+    pos_att_type: Names,
+    #[serde(default)]
+    norm_rel_ebd: Names,
+    #[serde(default)]
+    conv_kernel_size: usize,
+    position_buckets: Option<i64>,
+    max_relative_positions: Option<i64>,
+}
+
+/// A list, or its names with bars between.
+#[derive(Default, Deserialize)]
+#[serde(untagged)]
+enum Names {
+    #[default]
+    None,
+    Joined(String),
+    List(Vec<String>),
+}
+
+impl Names {
+    fn contains(&self, name: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::Joined(names) => names.split('|').any(|part| part.trim() == name),
+            Self::List(names) => names.iter().any(|part| part == name),
+        }
+    }
+}
+
+impl Disentangled {
+    /// Versions 2 and 3 as they were published; other choices of these settings are other models.
+    fn reach(&self, positions: usize) -> Result<Reach, String> {
+        for (setting, known) in [
+            ("relative_attention", self.relative_attention),
+            ("position_biased_input", !self.position_biased_input),
+            ("share_att_key", self.share_att_key),
+            (
+                "pos_att_type",
+                self.pos_att_type.contains("c2p") && self.pos_att_type.contains("p2c"),
+            ),
+            ("norm_rel_ebd", self.norm_rel_ebd.contains("layer_norm")),
+            ("conv_kernel_size", self.conv_kernel_size == 0),
+        ] {
+            if !known {
+                return Err(format!(
+                    "`{setting}` is not as in DeBERTa-v3, the only one of its family that this program has"
+                ));
+            }
+        }
+        let positive = |number: Option<i64>| {
+            let number = number.and_then(|number| usize::try_from(number).ok());
+            number.filter(|number| *number > 0)
+        };
+        let farthest = positive(self.max_relative_positions).unwrap_or(positions);
+        Ok(match positive(self.position_buckets) {
+            Some(buckets) => Reach {
+                span: buckets,
+                farthest: Some(farthest),
+            },
+            None => Reach {
+                span: farthest,
+                farthest: None,
+            },
+        })
+    }
 }
 
 fn bert_epsilon() -> f64 {
@@ -100,6 +182,10 @@ fn bert_epsilon() -> f64 {
 
 fn gelu_name() -> String {
     "gelu".into()
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn absolute() -> String {
@@ -167,7 +253,7 @@ impl Raw {
             ));
         }
         if let Some(buckets) = self.relative_attention_num_buckets
-            && kind.by_distance
+            && kind.distance == Distance::Added
             && buckets != BUCKETS
         {
             return Err(format!(
@@ -208,8 +294,13 @@ impl Raw {
                 self.hidden_size, self.num_attention_heads
             ));
         }
+        let reach = match kind.distance {
+            Distance::Disentangled => Some(self.disentangled.reach(positions)?),
+            _ => None,
+        };
         Ok(BertConfig {
             kind,
+            reach,
             vocabulary: self.vocab_size,
             embedding,
             hidden: self.hidden_size,
@@ -239,6 +330,49 @@ mod tests {
         assert_eq!(config.norm_epsilon, 1e-12);
         assert_eq!(config.activation, Activation::Gelu);
         assert_eq!((config.hidden, config.heads, config.positions), (12, 3, 8));
+    }
+
+    #[test]
+    fn debertas_settings_are_read_in_either_spelling() {
+        let deberta = |settings: &str| {
+            let kind = format!(
+                r#""deberta-v2", "relative_attention": true, "position_biased_input": false, "share_att_key": true, {settings}"#
+            );
+            BertConfig::parse(&TINY.replacen("\"bert\"", &kind, 1))
+        };
+        let reach = |settings: &str| deberta(settings).unwrap().reach.unwrap();
+        let joined = r#""norm_rel_ebd": "layer_norm", "pos_att_type": "p2c | c2p""#;
+        let whole = Reach {
+            span: 8,
+            farthest: None,
+        };
+        assert_eq!(reach(joined), whole);
+        let listed = r#""norm_rel_ebd": "layer_norm", "pos_att_type": ["c2p", "p2c"], "max_relative_positions": -1, "position_buckets": 4"#;
+        let buckets = Reach {
+            span: 4,
+            farthest: Some(8),
+        };
+        assert_eq!(reach(listed), buckets);
+        for (settings, refused) in [
+            (
+                r#""norm_rel_ebd": "layer_norm", "pos_att_type": "p2c""#,
+                "pos_att_type",
+            ),
+            (
+                r#""norm_rel_ebd": "none", "pos_att_type": "p2c|c2p""#,
+                "norm_rel_ebd",
+            ),
+            (
+                &format!("{joined}, \"conv_kernel_size\": 3"),
+                "conv_kernel_size",
+            ),
+        ] {
+            let refusal = deberta(settings).unwrap_err();
+            assert!(
+                refusal.contains(&format!("`{refused}` is not as in DeBERTa-v3")),
+                "{refusal}"
+            );
+        }
     }
 
     #[test]

@@ -15,8 +15,21 @@ pub struct Kind {
     pub(crate) types: Option<usize>,
     /// Pairs are told apart by their types; by the tokens between them alone if not.
     pub(crate) pairs_by_type: bool,
-    /// Scores depend on the distance of tokens.
-    pub(crate) by_distance: bool,
+    /// Whether a token's position is part of its vector.
+    pub(crate) positions: bool,
+    /// How scores depend on the distance of tokens.
+    pub(crate) distance: Distance,
+}
+
+/// How the score of two tokens depends on their distance, beyond the positions in their vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Distance {
+    /// It does not.
+    Unseen,
+    /// A number for the distance is added.
+    Added,
+    /// A vector for the distance takes part in the products.
+    Disentangled,
 }
 
 const BERT_NAMES: &[(&str, &str)] = &[
@@ -47,6 +60,21 @@ const MPNET_NAMES: &[(&str, &str)] = &[
     ("output.LayerNorm", "norm"),
 ];
 
+const DEBERTA_NAMES: &[(&str, &str)] = &[
+    ("encoder.layer.", "encoder."),
+    ("encoder.rel_embeddings", "relative.vectors"),
+    ("encoder.LayerNorm", "relative.norm"),
+    ("attention.self.query_proj", "attention.query"),
+    ("attention.self.key_proj", "attention.key"),
+    ("attention.self.value_proj", "attention.value"),
+    ("attention.output.dense", "attention.output"),
+    ("attention.output.LayerNorm", "attention.norm"),
+    ("embeddings.LayerNorm", "embeddings.norm"),
+    ("intermediate.dense", "intermediate"),
+    ("output.dense", "output"),
+    ("output.LayerNorm", "norm"),
+];
+
 const DISTILBERT_NAMES: &[(&str, &str)] = &[
     ("transformer.layer.", "encoder."),
     ("attention.q_lin", "attention.query"),
@@ -67,7 +95,8 @@ const BERT: Kind = Kind {
     after_padding: false,
     types: Some(2),
     pairs_by_type: true,
-    by_distance: false,
+    positions: true,
+    distance: Distance::Unseen,
 };
 
 const ROBERTA: Kind = Kind {
@@ -108,8 +137,19 @@ pub const KINDS: &[Kind] = &[
         prefix: "mpnet",
         names: MPNET_NAMES,
         types: None,
-        by_distance: true,
+        distance: Distance::Added,
         ..ROBERTA
+    },
+    // Version 3 as well.
+    Kind {
+        name: "deberta-v2",
+        prefix: "deberta",
+        names: DEBERTA_NAMES,
+        types: None,
+        pairs_by_type: false,
+        positions: false,
+        distance: Distance::Disentangled,
+        ..BERT
     },
 ];
 

@@ -25,6 +25,7 @@ mod config;
 mod data;
 #[path = "../../support/device.rs"]
 mod device;
+mod disentangled;
 mod distances;
 mod diverged;
 mod encoded;
@@ -57,6 +58,7 @@ pub use classifier::Classifier;
 pub use compare::{CompareConfig, compare};
 pub use config::{Activation, BertConfig};
 pub use data::{Example, Examples, Text, read_texts};
+pub use disentangled::Reach;
 pub use error::Error;
 pub use folder::{ModelFiles, Pretrained};
 pub use kind::{KINDS, Kind};

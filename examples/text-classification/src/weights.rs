@@ -55,7 +55,7 @@ pub fn load_bert(path: &Path, config: &BertConfig, device: &Device) -> Result<Be
         ));
     }
     let homeless = |name: &&String| {
-        let encoder = ["encoder.", "embeddings.", "distances."]
+        let encoder = ["encoder.", "embeddings.", "distances.", "relative."]
             .iter()
             .any(|part| name.starts_with(part));
         // Numbers in the order of counting and zeros, which models of some versions carry along.

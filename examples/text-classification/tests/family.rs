@@ -23,7 +23,7 @@ const WIDTH: usize = 12;
 /// Two layers of products with up to 20 terms of size about 1, in f32; references are rounded to nine places.
 const TOLERANCE: f64 = 5e-6;
 /// All kinds, and what stands before their names in the file of a model with a head.
-const MADE: [(&str, &str); 7] = [
+const MADE: [(&str, &str); 8] = [
     ("bert", "bert."),
     ("roberta", "roberta."),
     ("xlm-roberta", "roberta."),
@@ -31,6 +31,7 @@ const MADE: [(&str, &str); 7] = [
     ("distilbert", "distilbert."),
     ("electra", "electra."),
     ("mpnet", "mpnet."),
+    ("deberta-v2", "deberta."),
 ];
 
 #[derive(Deserialize)]
@@ -137,6 +138,7 @@ fn types_count_where_pairs_are_told_apart_by_them() {
         ("camembert", false),
         ("distilbert", false),
         ("mpnet", false),
+        ("deberta-v2", false),
     ] {
         let error = largest_error(&load(kind), &references(kind), 1);
         assert_eq!(error > 1e-2, counts, "{kind}: {error:.1e}");
@@ -183,6 +185,12 @@ fn missing_tensors_are_named_as_the_file_names_them() {
         ("mpnet", "encoder.relative_attention_bias.weight"),
         ("mpnet", "encoder.layer.0.attention.attn.o.weight"),
         ("mpnet", "encoder.layer.0.attention.LayerNorm.bias"),
+        ("deberta-v2", "encoder.rel_embeddings.weight"),
+        ("deberta-v2", "encoder.LayerNorm.bias"),
+        (
+            "deberta-v2",
+            "encoder.layer.1.attention.self.value_proj.bias",
+        ),
         ("electra", "embeddings_project.weight"),
         ("electra", "embeddings.LayerNorm.weight"),
     ] {
@@ -210,14 +218,20 @@ fn weights_of_another_kind_are_refused() {
     assert!(message.contains("has shape"), "{message}");
 }
 
-/// RoBERTa with a tokenizer of its own, on pairs, from training to an answer.
+/// With a tokenizer of its own, on pairs, from training to an answer.
 #[test]
-fn a_roberta_is_trained_on_pairs() {
+fn other_kinds_are_trained_on_pairs() {
+    for kind in ["roberta", "deberta-v2"] {
+        train_on_pairs(kind);
+    }
+}
+
+fn train_on_pairs(kind: &str) {
     let mut place = Place::new("goft");
-    let model = place.path("roberta");
+    let model = place.path(kind);
     std::fs::create_dir(&model).unwrap();
     for file in ["config.json", "model.safetensors"] {
-        std::fs::copy(folder("roberta").join(file), model.join(file)).unwrap();
+        std::fs::copy(folder(kind).join(file), model.join(file)).unwrap();
     }
     let words = WORDS
         .iter()

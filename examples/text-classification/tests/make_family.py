@@ -17,6 +17,8 @@ from transformers import (
     BertModel,
     CamembertConfig,
     CamembertModel,
+    DebertaV2Config,
+    DebertaV2Model,
     DistilBertConfig,
     DistilBertModel,
     ElectraConfig,
@@ -59,6 +61,20 @@ KINDS = {
         ),
     ),
     "electra": (ElectraModel, ElectraConfig(**USUAL, embedding_size=8, max_position_embeddings=LONGEST)),
+    # As in version 3, with buckets so few that the longest text needs all kinds of them.
+    "deberta-v2": (
+        DebertaV2Model,
+        DebertaV2Config(
+            **USUAL,
+            max_position_embeddings=LONGEST,
+            relative_attention=True,
+            position_biased_input=False,
+            pos_att_type="p2c|c2p",
+            share_att_key=True,
+            norm_rel_ebd="layer_norm",
+            position_buckets=12,
+        ),
+    ),
 }
 
 # Of several lengths, the last as long as the positions: distances of tokens reach MPNet's wider buckets.
