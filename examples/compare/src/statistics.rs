@@ -30,7 +30,9 @@ impl Spread {
         if count == 0 {
             return None;
         }
-        let mean = values.iter().sum::<f64>() / count as f64;
+        // From the first on, so that equal numbers have it as their mean to the digit.
+        let first = values[0];
+        let mean = first + values.iter().map(|value| value - first).sum::<f64>() / count as f64;
         let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
         let deviation = (count > 1).then(|| (squares / (count - 1) as f64).sqrt());
         Some(Self {

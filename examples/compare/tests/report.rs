@@ -248,6 +248,21 @@ fn runs_are_paired_by_seed_and_not_by_order() {
     assert!(difference.established);
 }
 
+/// The method has 18 answers more than the baseline whatever the seed, and shares of 872 round.
+#[test]
+fn the_same_difference_for_every_seed_is_not_established() {
+    let report = undisturbed(&protocol(), |spec| {
+        let answers = [168, 410, 554][spec.seed as usize % 3];
+        let more = if spec.method.name() == "good" { 18 } else { 0 };
+        100.0 * (f64::from(answers + more) / 872.0)
+    });
+    let difference = report.rows()[1].difference.as_ref().unwrap();
+    assert!((difference.spread.mean - 1800.0 / 872.0).abs() < 1e-12);
+    assert_eq!(difference.spread.deviation, Some(0.0));
+    assert_eq!(difference.half_width, None);
+    assert!(!difference.established);
+}
+
 #[test]
 fn columns_that_nobody_filled_are_left_out() {
     let fake = Fake::new(accuracy).with_mishap(|spec, steps| {

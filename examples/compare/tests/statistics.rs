@@ -67,6 +67,12 @@ fn equal_numbers_have_no_deviation() {
     let equal = Spread::of(&[2.5; 4]).unwrap();
     assert_eq!((equal.mean, equal.deviation), (2.5, Some(0.0)));
     assert_eq!(equal.half_width(0.95), Some(0.0));
+    // The sum of three of these rounds.
+    for correct in 0..=872u32 {
+        let share = 100.0 * (f64::from(correct) / 872.0);
+        let equal = Spread::of(&[share; 3]).unwrap();
+        assert_eq!((equal.mean, equal.deviation), (share, Some(0.0)));
+    }
 }
 
 #[test]

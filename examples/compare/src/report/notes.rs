@@ -53,8 +53,8 @@ fn left_out(report: &Report) -> Option<String> {
     let others = tests.filter(|record| !specs.contains(&record.run)).count();
     (others > 0).then(|| {
         format!(
-            "{others} test runs are left out: they were made at rates that were the choice before failed tuning runs were made \
-             again."
+            "{others} test runs are left out: they were made at rates that are not the choice any more, as when failed tuning runs are \
+             made again."
         )
     })
 }

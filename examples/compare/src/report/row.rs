@@ -148,15 +148,25 @@ fn difference(
         let run = runs.find(|(other, _)| *other == seed);
         run.map(|(_, run)| run.outcome.metric)
     };
+    let mut rounding = 0.0f64;
     let pairs = method.iter().filter_map(|&(seed, run)| {
+        let (metric, of_baseline) = (run.outcome.metric, metric_at(seed)?);
+        rounding = rounding.max(f64::EPSILON * (metric.abs() + of_baseline.abs()));
         Some(SeedDifference {
             seed,
-            difference: run.outcome.metric - metric_at(seed)?,
+            difference: metric - of_baseline,
         })
     });
     let by_seed: Vec<SeedDifference> = pairs.collect();
     let values: Vec<f64> = by_seed.iter().map(|pair| pair.difference).collect();
-    let spread = Spread::of(&values)?;
+    let mut spread = Spread::of(&values)?;
+    // Shares of the same count differ by their rounding only, which is no spread to measure a mean by.
+    if spread
+        .deviation
+        .is_some_and(|deviation| deviation <= 2.0 * rounding)
+    {
+        spread.deviation = Some(0.0);
+    }
     let half_width = spread.half_width(confidence).filter(|half| *half > 0.0);
     let complete = by_seed.len() == planned;
     let beyond = half_width.is_some_and(|half| spread.mean.abs() > half);
