@@ -68,8 +68,10 @@ pub fn choose(grid: &[RateScores], direction: Direction) -> Option<Choice> {
     })
 }
 
-/// A bound on the error of the mean as computed: n - 1 additions and a division, each to half an epsilon.
+/// A bound on the error of the mean as computed: the differences to the first, their sum, its division and the first again, each to
+/// half an epsilon, are less than an epsilon of the sum of all scores' sizes and as many times the first's.
 fn rounding(scores: &[f64]) -> f64 {
-    let sum: f64 = scores.iter().map(|score| score.abs()).sum();
-    0.5 * f64::EPSILON * sum
+    let first = scores.first().map_or(0.0, |score| score.abs());
+    let sizes = scores.iter().map(|score| score.abs() + first);
+    f64::EPSILON * sizes.sum::<f64>()
 }

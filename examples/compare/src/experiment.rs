@@ -17,7 +17,7 @@ pub trait Experiment {
     /// [`RunError`] tells why, where it matters.
     fn run(&self, spec: &RunSpec, steps: &mut Steps<'_>) -> Result<Outcome, Box<dyn Error>>;
 
-    /// The machine and the device, for the columns that depend on them.
+    /// The machine and the device, for the columns that depend on them, and which program it is; asked for every run.
     fn machine(&self) -> String;
 }
 

@@ -99,13 +99,13 @@ fn of_equal_rates_the_smaller_is_chosen() {
 
 #[test]
 fn rounding_breaks_no_tie() {
-    let (small, large) = ([0.3, 0.2, 0.1], [0.1, 0.2, 0.3]);
+    let (small, large) = ([0.1, 0.1, 0.2], [0.2, 0.1, 0.1]);
     let mean = |scores| Spread::of(scores).unwrap().mean;
     assert!(mean(&small) < mean(&large), "equal but for rounding");
     let tied = grid(&[&[0.0], &small, &large, &[0.0]]);
     assert_eq!(chosen(&tied), Some((2.0, false)));
     // What differs by more than rounding is no tie.
-    let better = [0.1, 0.2, 0.3 + 1e-14];
+    let better = [0.2, 0.1, 0.1 + 1e-14];
     let untied = grid(&[&[0.0], &small, &better, &[0.0]]);
     assert_eq!(chosen(&untied), Some((3.0, false)));
 }

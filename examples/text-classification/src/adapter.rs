@@ -20,6 +20,8 @@ pub(crate) struct Saved {
     version: u32,
     /// Folder or name of the pretrained model.
     pub(crate) model: String,
+    /// SHA-256 of its weights.
+    pub(crate) weights: String,
     pub(crate) method: String,
     /// Paths of the parameters the method was applied to.
     targets: Vec<String>,
@@ -29,7 +31,7 @@ pub(crate) struct Saved {
     pub(crate) max_length: usize,
 }
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const SETTINGS: &str = "settings.json";
 /// The trained parameters.
 pub(crate) const ADAPTER: &str = "adapter.safetensors";
@@ -37,6 +39,7 @@ pub(crate) const ADAPTER: &str = "adapter.safetensors";
 impl Saved {
     pub(crate) fn new(
         model: &str,
+        weights: String,
         method: &Method,
         attachment: &Attachment,
         task: &Task,
@@ -49,6 +52,7 @@ impl Saved {
         Self {
             version: VERSION,
             model: folder.unwrap_or_else(|| model.into()),
+            weights,
             method: method.name.into(),
             targets: attachment.paths.clone(),
             rank: attachment.rank,

@@ -60,6 +60,8 @@ pub(crate) struct Origin {
     pub(crate) config: RunConfig,
     /// SHA-256 of the data files.
     pub(crate) data: Vec<String>,
+    /// SHA-256 of the pretrained weights.
+    pub(crate) weights: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -69,7 +71,7 @@ struct File {
     origin: Origin,
 }
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const PREFIX: &str = "checkpoint-";
 
 /// The tensors and the state.
@@ -234,6 +236,15 @@ fn refuse_other_origin(found: &Origin, asked: &Origin, folder: &Path) -> Result<
                 ),
             ));
         }
+    }
+    if found.weights != asked.weights {
+        return Err(Error::run(
+            folder,
+            format!(
+                "it was made from other pretrained weights than those of `{}`; name the same model, or start in another folder",
+                asked.config.model
+            ),
+        ));
     }
     if found.data != asked.data {
         return Err(Error::run(

@@ -10,7 +10,7 @@ const HEAP: PeakAlloc = PeakAlloc;
 ///
 /// What is in use then and stays (another model, data of other runs) is not counted, and neither is what the allocator keeps
 /// for itself. Tensors of a GPU are not on the heap.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Heap {
     before: usize,
 }
@@ -24,7 +24,13 @@ impl Heap {
         }
     }
 
-    /// The most bytes that were in use at a time, less those in use at the start; none where nobody counts.
+    /// Forgets what has been in use until now.
+    pub(crate) fn watch(&self) {
+        HEAP.reset_peak_usage();
+    }
+
+    /// The most bytes that were in use at a time since the start or the last [`watch`](Self::watch), less those in use at the start; none
+    /// where nobody counts.
     pub(crate) fn peak(&self) -> Option<u64> {
         (HEAP.current_usage() > 0).then(|| HEAP.peak_usage().saturating_sub(self.before) as u64)
     }

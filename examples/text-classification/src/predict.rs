@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::evaluate::{self, largest, log_softmax};
 use crate::folder::ModelFiles;
 use crate::metrics::Metrics;
+use crate::split::digest;
 use crate::task::Task;
 use crate::tokenizer::{TextTokenizer, Tokens};
 
@@ -36,15 +37,25 @@ pub struct Prediction {
 }
 
 impl Predictor {
-    /// Loads the adapter of a run's folder onto its pretrained model, or onto `model`: a folder or a name on the hub.
+    /// Loads the adapter of a run's folder onto its pretrained model, or onto `model`: a folder or a name on the hub, of whatever weights.
     ///
     /// # Errors
     ///
-    /// [`Error::Run`] if the folder holds no finished run, or one for another model; those of [`ModelFiles`];
+    /// [`Error::Run`] if the folder holds no finished run, or one for another model, or if the weights of its own model have changed; those of [`ModelFiles`];
     /// [`Error::Goft`] from the adapter's file.
     pub fn load(folder: &Path, model: Option<&str>, device: &Device) -> Result<Self, Error> {
         let saved = Saved::read(folder)?;
         let files = ModelFiles::find(model.unwrap_or(&saved.model))?;
+        if model.is_none() && digest(files.weights())? != saved.weights {
+            return Err(Error::run(
+                folder,
+                format!(
+                    "the weights of `{0}` have changed since it was trained on them; put them back, or name a model with `--model`, \
+                     `--model {0}` for these",
+                    saved.model
+                ),
+            ));
+        }
         let training = device.clone().autodiff();
         let pretrained = files.load(saved.max_length, &training)?;
         let (hidden, outputs) = (pretrained.config.hidden, saved.task.outputs());

@@ -22,7 +22,7 @@ use crate::parameters;
 use crate::predict::Predictor;
 use crate::progress::Progress;
 use crate::settings::RunConfig;
-use crate::split::Data;
+use crate::split::{Data, digest};
 use crate::task::Task;
 use crate::train::{self, Setting, Training};
 
@@ -47,7 +47,7 @@ pub struct Outcome {
     pub adapter_bytes: u64,
     /// Mean time of an update, without validation.
     pub seconds_per_step: f64,
-    /// The most bytes of the process's heap that were in use at a time during the run, less those in use before it: model, data,
+    /// The most bytes of the process's heap that were in use at a time during updates, less those in use before the run: model, data,
     /// gradients, optimizer, activations. None in a program whose global allocator is not `peak_alloc::PeakAlloc`.
     pub peak_memory_bytes: Option<u64>,
 }
@@ -91,11 +91,17 @@ pub fn train(
     let rates = config.rates(method)?;
     let plain = device(&config.device).map_err(Error::Settings)?;
     let data = Data::read(config)?;
-    let task = Task::of(&data.all, config.regression)?;
+    // A class may be among the examples held out only; mean and deviation are of what is learned from.
+    let task = match config.regression {
+        true => Task::of(&data.training, true)?,
+        false => Task::of(&data.all, false)?,
+    };
     open_folder(config)?;
 
     let training_device = plain.clone().autodiff();
-    let pretrained = ModelFiles::find(&config.model)?.load(config.max_length, &training_device)?;
+    let files = ModelFiles::find(&config.model)?;
+    let weights = digest(files.weights())?;
+    let pretrained = files.load(config.max_length, &training_device)?;
     if !pretrained.config.takes_pairs() && data.all.are_pairs() {
         return Err(Error::data(
             &config.train,
@@ -132,12 +138,14 @@ pub fn train(
         origin: Origin {
             config: config.clone(),
             data: data.digests.clone(),
+            weights: weights.clone(),
         },
         rates,
         task: &task,
         training: &training,
         validation: &validation,
         device: plain.clone(),
+        heap,
     };
     let mut process = Training::new(setting, model);
     if config.resume {
@@ -154,6 +162,7 @@ pub fn train(
 
     let saved = Saved::new(
         &config.model,
+        weights,
         method,
         &attachment,
         &task,
@@ -172,7 +181,7 @@ pub fn train(
         total_parameters: total,
         adapter_bytes,
         seconds_per_step: finished.seconds_per_step,
-        peak_memory_bytes: heap.peak(),
+        peak_memory_bytes: finished.peak_memory_bytes,
     };
     files::write_json(&config.out.join(METRICS), &outcome)?;
     checkpoint::clear(&config.out)?;

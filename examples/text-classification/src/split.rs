@@ -1,5 +1,6 @@
 //! The data files of a run, and which examples are held out.
 
+use std::fs::File;
 use std::path::Path;
 
 use rand::SeedableRng;
@@ -77,9 +78,13 @@ pub(crate) fn hold_out(
     Ok((part(&order[held..]), part(&order[..held])))
 }
 
+/// SHA-256 of a file.
 pub(crate) fn digest(path: &Path) -> Result<String, Error> {
-    let bytes = std::fs::read(path).map_err(Error::io("reading", path))?;
-    let hash = Sha256::digest(bytes);
+    let unreadable = || Error::io("reading", path);
+    let mut file = File::open(path).map_err(unreadable())?;
+    let mut hash = Sha256::new();
+    std::io::copy(&mut file, &mut hash).map_err(unreadable())?;
+    let hash = hash.finalize();
     Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 

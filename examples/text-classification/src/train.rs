@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::evaluate::evaluate;
 use crate::gradients::{self, Gradients};
 use crate::log::{Line, Log};
+use crate::memory::Heap;
 use crate::order;
 use crate::parameters;
 use crate::progress::Progress;
@@ -34,6 +35,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) validation: &'a Encoded,
     /// Without autodiff.
     pub(crate) device: Device,
+    /// Counts from before the model was read.
+    pub(crate) heap: Heap,
 }
 
 /// A training between two updates.
@@ -44,6 +47,8 @@ pub(crate) struct Training<'a> {
     pub(crate) state: State,
     /// The trained parameters of the best epoch.
     best: Option<ModuleRecord>,
+    /// The most bytes in use during updates.
+    peak: Option<u64>,
 }
 
 /// A training that has come to its end.
@@ -53,6 +58,7 @@ pub(crate) struct Finished {
     pub(crate) best: Best,
     pub(crate) steps: usize,
     pub(crate) seconds_per_step: f64,
+    pub(crate) peak_memory_bytes: Option<u64>,
 }
 
 impl<'a> Training<'a> {
@@ -66,6 +72,7 @@ impl<'a> Training<'a> {
             optimizer: optimizer.init(),
             state: State::start(),
             best: None,
+            peak: None,
         }
     }
 
@@ -138,6 +145,8 @@ impl<'a> Training<'a> {
             let batches = order::epoch(&lengths, config.batch_size, config.seed, self.state.epoch);
             let updates = batches.chunks(config.accumulation);
             let left = self.steps() - self.state.step;
+            // Updates alone: a checkpoint is written from copies.
+            self.setting.heap.watch();
             for update in updates.skip(self.state.update).take(left) {
                 let before = self.state.seconds;
                 let line = self.update(update)?;
@@ -158,6 +167,7 @@ impl<'a> Training<'a> {
                     return Err(self.interrupt()?);
                 }
             }
+            self.peak = self.peak.max(self.setting.heap.peak());
             let (line, progress) = self.end_epoch()?;
             log.write(&line)?;
             self.save()?;
@@ -172,6 +182,7 @@ impl<'a> Training<'a> {
             best,
             steps: self.state.step,
             seconds_per_step: self.state.seconds / self.state.step as f64,
+            peak_memory_bytes: self.peak,
         })
     }
 

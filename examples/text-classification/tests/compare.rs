@@ -274,6 +274,51 @@ fn every_method_is_measured() {
 }
 
 #[test]
+fn texts_that_are_cut_are_counted_in_the_report() {
+    let place = Place::new("");
+    let mut config = config(&place);
+    config.methods = vec!["linear-probe".into()];
+    config.rates_per_method = 1;
+    config.test_seeds = 1;
+    let text = run(&config, &mut ()).unwrap().markdown();
+    assert!(!text.contains("were cut there"), "{text}");
+
+    // Six words and two special tokens.
+    config.run.out = place.path("shorter");
+    config.run.max_length = 8;
+    let longer = |path: &std::path::Path| {
+        let examples = Examples::read(path).unwrap();
+        let words = |text: &str| text.split(' ').count();
+        let rows = examples.rows.iter();
+        let counts = rows.flat_map(|row| {
+            [Some(&row.text.first), row.text.second.as_ref()]
+                .into_iter()
+                .flatten()
+                .map(|text| words(text))
+        });
+        let counts: Vec<usize> = counts.collect();
+        (
+            counts.iter().filter(|count| **count > 6).count(),
+            counts.len(),
+        )
+    };
+    let text = run(&config, &mut ()).unwrap().markdown();
+    let pairs = config.forgetting.as_deref().unwrap();
+    for (name, path) in [
+        ("training split", config.run.train.as_path()),
+        ("test split", config.run.eval.as_path()),
+        ("forgetting file", pairs),
+    ] {
+        let (cut, all) = longer(path);
+        assert!(cut > 0);
+        let note = format!(
+            "Of the {name}, {cut} of {all} texts are longer than 8 tokens and were cut there."
+        );
+        assert!(text.contains(&note), "{note}\n{text}");
+    }
+}
+
+#[test]
 fn interrupted_it_stops_at_a_run_and_goes_on_from_there() {
     let place = Place::new("");
     let config = config(&place);

@@ -14,14 +14,17 @@ static HEAP: PeakAlloc = PeakAlloc;
 
 const MIB: u64 = 1 << 20;
 
-/// The peak of a run of the tiny model that takes `extra` bytes for the time of one step.
+/// The peak of a run of the tiny model that takes `extra` bytes for the time of one step, and four times as many after its epoch.
 fn peak(extra: u64) -> u64 {
     let mut place = Place::new("full");
     place.config.epochs = 1;
     let mut on_progress = |progress: &Progress| {
-        if let Progress::Step { step: 2, .. } = progress {
-            drop(black_box(vec![1_u8; extra as usize]));
-        }
+        let times = match progress {
+            Progress::Step { step: 2, .. } => 1,
+            Progress::Epoch { .. } => 4,
+            _ => 0,
+        };
+        drop(black_box(vec![1_u8; times * extra as usize]));
         ControlFlow::Continue(())
     };
     let trained = train(&place.config, &mut on_progress).unwrap();

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 
 use burn::tensor::DType;
 use common::Place;
+use sha2::{Digest, Sha256};
 use text_classification::{Error, Progress, run};
 
 /// Puts a NaN into a tensor of the pretrained model.
@@ -63,7 +64,15 @@ fn the_last_good_state_is_left_and_goes_on() {
     place.config.resume = true;
     let weights = place.path("model").join("model.safetensors");
     let good = std::fs::read(&weights).unwrap();
+    let state = place.out("checkpoint-2").join("state.json");
+    let good_state = std::fs::read_to_string(&state).unwrap();
+    // The checkpoint is told that it is of the spoiled weights, which it would refuse.
+    let digest = |bytes: &[u8]| format!("{:x}", Sha256::digest(bytes));
     spoil(&place, "encoder.layer.0.attention.self.value.bias");
+    let spoiled = digest(&std::fs::read(&weights).unwrap());
+    let claimed = good_state.replace(&digest(&good), &spoiled);
+    assert_ne!(claimed, good_state);
+    std::fs::write(&state, claimed).unwrap();
     let (step, message) = failure(&place);
     assert_eq!(step, 8);
     assert!(
@@ -74,6 +83,7 @@ fn the_last_good_state_is_left_and_goes_on() {
     assert!(message.contains("checkpoint-2"), "{message}");
 
     std::fs::write(&weights, good).unwrap();
+    std::fs::write(&state, good_state).unwrap();
     assert_eq!(place.train().unwrap().outcome.test, expected);
 }
 

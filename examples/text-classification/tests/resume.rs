@@ -3,7 +3,9 @@
 mod common;
 
 use std::ops::ControlFlow;
+use std::path::Path;
 
+use burn::tensor::DType;
 use common::Place;
 use text_classification::{Error, Outcome, Progress, RunConfig, run};
 
@@ -135,6 +137,13 @@ fn a_run_is_not_resumed_as_another() {
     let message = refusal(&place.config);
     assert!(message.contains("data files have changed"), "{message}");
     std::fs::write(&place.config.train, train).unwrap();
+
+    let model = Path::new(&place.config.model).join("model.safetensors");
+    let weights = std::fs::read(&model).unwrap();
+    common::write_weights(&model, &common::tensors(12), DType::F32, str::to_string);
+    let message = refusal(&place.config);
+    assert!(message.contains("other pretrained weights"), "{message}");
+    std::fs::write(&model, weights).unwrap();
 
     // Refusals have left the checkpoint as it was.
     straight(&place.config).unwrap();

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use burn::tensor::Device;
 use common::Place;
 use text_classification::{
-    Examples, METHODS, Metrics, ModelFiles, Predictor, Progress, Text, read_texts,
+    Examples, METHODS, Metrics, ModelFiles, Predictor, Progress, Task, Text, read_texts,
 };
 
 /// 2 layers of weights [12, 12] four times, [12, 20] and [20, 12] as burn has them, and a head [12, 2] with its bias.
@@ -352,6 +352,43 @@ fn numbers_are_learned_in_their_own_units() {
     assert!(answers.iter().all(|answer| answer.probability.is_none()));
     let number: f64 = answers[0].label.parse().unwrap();
     assert!((95.0..125.0).contains(&number), "{number}");
+}
+
+#[test]
+fn the_unit_of_numbers_is_that_of_the_training_part() {
+    let mut place = Place::new("linear-probe");
+    let lines = (0..5).map(|power| format!("{}\tfilm", 1 << power));
+    place.config.train = common::write_lines(&place.path("powers.tsv"), lines);
+    place.config.eval = place.config.train.clone();
+    place.config.validation = None;
+    place.config.validation_share = 0.2;
+    place.config.regression = true;
+    let trained = place.train().unwrap();
+    let Task::Regression { mean, .. } = trained.predictor.task() else {
+        panic!("numbers");
+    };
+    let held_out = 31.0 - 4.0 * mean;
+    assert!([1.0, 2.0, 4.0, 8.0, 16.0].contains(&held_out), "{held_out}");
+}
+
+/// An adapter belongs to weights, not to the name of a folder.
+#[test]
+fn weights_that_changed_since_are_refused_unless_named() {
+    for method in ["goft", "lora"] {
+        let place = Place::new(method);
+        place.train().unwrap();
+        let model = std::path::Path::new(&place.config.model).join("model.safetensors");
+        let tensors = common::tensors(12);
+        common::write_weights(&model, &tensors, burn::tensor::DType::F32, str::to_string);
+        let load = |model| Predictor::load(&place.config.out, model, &Device::flex());
+        let message = load(None).unwrap_err().to_string();
+        assert!(
+            message.contains("have changed since it was trained"),
+            "{message}"
+        );
+        assert!(message.contains("name a model with `--model`"), "{message}");
+        assert!(load(Some(place.config.model.as_str())).is_ok());
+    }
 }
 
 #[test]

@@ -164,7 +164,9 @@ fn machines(report: &Report) -> String {
     let runs = methods.flat_map(|method| report.ledger.tested(method));
     let names: BTreeSet<String> = runs.map(|(_, run)| text(&run.machine)).collect();
     let several = match names.len() > 1 {
-        true => " These are several machines: do not compare seconds and memory between rows.",
+        true => {
+            " These are several machines or programs: do not compare seconds and memory between rows."
+        }
         false => "",
     };
     let names: Vec<String> = names.into_iter().collect();

@@ -15,9 +15,9 @@ use super::forgetting::Pairs;
 use super::splits::{self, Splits};
 use super::{drift, grid, machine};
 use crate::bert::Bert;
-use crate::data::Text;
+use crate::data::Examples;
 use crate::device::device;
-use crate::encoded::tokenize;
+use crate::encoded::{about_truncation, tokenize};
 use crate::error::Error;
 use crate::folder::{ModelFiles, Pretrained};
 use crate::methods::Method;
@@ -36,6 +36,9 @@ pub(super) struct Tuning<'a> {
     /// Files of the splits, and of the run on its way.
     folder: TempDir,
     before: Before,
+    /// Sentences about texts that were cut.
+    pub(super) notes: Vec<String>,
+    machine: String,
     interrupted: &'a AtomicBool,
 }
 
@@ -61,10 +64,21 @@ impl<'a> Tuning<'a> {
         let Pretrained {
             bert, tokenizer, ..
         } = ModelFiles::find(&run.model)?.load(run.max_length, &device)?;
-        let texts: Vec<&Text> = splits.test.rows.iter().map(|row| &row.text).collect();
-        let texts = tokenize(texts.into_iter().take(TEXTS), &tokenizer)?;
+        let mut notes = Vec::new();
+        let mut tokens_of = |name: &str, examples: &Examples| {
+            let tokens = tokenize(examples.rows.iter().map(|row| &row.text), &tokenizer)?;
+            let cut = about_truncation(&tokens, tokenizer.max_length());
+            notes.extend(cut.map(|cut| format!("Of the {name} split, {cut}.")));
+            Ok::<_, Error>(tokens)
+        };
+        tokens_of("training", &splits.training)?;
+        tokens_of("validation", &splits.validation)?;
+        let mut texts = tokens_of("test", &splits.test)?;
+        texts.truncate(TEXTS);
         let pairs = match pairs {
             Some(pairs) => {
+                let cut = about_truncation(&pairs.tokens(&tokenizer)?, tokenizer.max_length());
+                notes.extend(cut.map(|cut| format!("Of the forgetting file, {cut}.")));
                 let embedded = pairs.embed(&bert, &tokenizer, &device)?;
                 Some((pairs, embedded))
             }
@@ -79,6 +93,8 @@ impl<'a> Tuning<'a> {
                 pairs,
                 device,
             },
+            notes,
+            machine: machine::machine(&run.device),
             interrupted,
         })
     }
@@ -147,7 +163,7 @@ impl Experiment for Tuning<'_> {
     }
 
     fn machine(&self) -> String {
-        machine::machine(&self.run.device)
+        self.machine.clone()
     }
 }
 

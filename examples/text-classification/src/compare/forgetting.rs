@@ -12,7 +12,7 @@ use crate::encoded::tokenize;
 use crate::error::Error;
 use crate::evaluate;
 use crate::metrics::Metrics;
-use crate::tokenizer::TextTokenizer;
+use crate::tokenizer::{TextTokenizer, Tokens};
 
 /// Labelled pairs of texts.
 pub(super) struct Pairs {
@@ -58,6 +58,15 @@ impl Pairs {
                 "AUC of the embeddings' cosines, {close} above {other}"
             )),
         }
+    }
+
+    /// Of all texts, the first and the second of each pair.
+    pub(super) fn tokens(&self, tokenizer: &TextTokenizer) -> Result<Vec<Tokens>, Error> {
+        let texts = self.examples.rows.iter().flat_map(|row| {
+            let both = [Some(&row.text.first), row.text.second.as_ref()];
+            both.into_iter().flatten().map(|text| single(text))
+        });
+        tokenize(Vec::from_iter(texts).iter(), tokenizer)
     }
 
     /// What an encoder makes of the texts, each by itself.

@@ -110,7 +110,9 @@ pub fn compare(
             last_name(Path::new(&config.run.model)),
             last_name(&config.run.train)
         ))
-        .with_note(ABOUT_MEMORY);
+        .with_note(ABOUT_MEMORY)
+        .with_note(ABOUT_DRIFT);
+    let report = tuning.notes.iter().fold(report, Report::with_note);
     let report = match with_pairs {
         true => report.with_note(ABOUT_KL),
         false => report,
@@ -119,8 +121,11 @@ pub fn compare(
     Ok(report)
 }
 
-const ABOUT_MEMORY: &str = "Peak memory is the most bytes of the process's heap in use at a time, less those in use before the run \
-     (the data, and a pretrained encoder to compare with). A GPU's memory is not on the heap.";
+const ABOUT_MEMORY: &str = "Peak memory is the most bytes of the process's heap in use at a time while a run trains, less those in use \
+     before it (the data, and a pretrained encoder to compare with). A GPU's memory is not on the heap.";
+
+const ABOUT_DRIFT: &str = "The angle between neurons is of 32 neurons of each weight, drawn at random, and the representations are those of \
+     up to 256 texts of the test split.";
 
 const ABOUT_KL: &str = "KL(pretrained ‖ tuned) is of finding a pair's second text among those of up to 32 consecutive pairs of the \
      forgetting file by its cosine, p(j | i) = softmax_j(20 cos(a_i, b_j)), the distribution that sentence encoders are trained on; \
