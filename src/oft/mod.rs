@@ -7,6 +7,8 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use blocks::turn_blocks;
+#[cfg(feature = "drift")]
+pub(crate) use blocks::{ABOVE, newton_leaves};
 use blocks::{cayley, neumann, skew_of};
 
 /// How OFT makes a rotation of an axis: its block size, and how it inverts.
@@ -64,7 +66,12 @@ impl Oft {
     )]
     ///
     /// Differentiable; the dtype of the parameters. The exact inverse is found by Newton's iteration and holds to rounding for
-    /// rotations by up to 177 degrees; the Cayley transform reaches 180 at infinity only.
+    /// rotations by up to 179 degrees in blocks of up to 4096; the Cayley transform reaches 180 at infinity only. Beyond that
+    #[cfg_attr(
+        feature = "drift",
+        doc = "[`oft_bounds`](crate::oft_bounds) says how far from orthogonal the blocks may be."
+    )]
+    #[cfg_attr(not(feature = "drift"), doc = "the blocks may be far from orthogonal.")]
     ///
     /// Source: Qiu et al. 2023, [arXiv 2306.07280](https://arxiv.org/abs/2306.07280), Section 3.2; Qiu et al. 2025,
     /// [arXiv 2506.19847](https://arxiv.org/abs/2506.19847), Section 3.3.

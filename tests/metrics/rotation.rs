@@ -6,7 +6,7 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{DType, Tensor};
 use burn_goft::{
     Error, Goft, GoftAdapter, Kind, Oft, identity_distance, oft_bounds, orthogonality_error,
-    quasi_bounds, rotation_drift,
+    quasi_bounds, relative_change, rotation_drift,
 };
 
 use crate::common::{self, angles, blocks, normal, numbers, panic_message, tensor};
@@ -217,7 +217,7 @@ fn an_exact_inverse_is_orthogonal_whatever_the_parameters_are() {
         let form = Oft::exact(8);
         let parameters = skew(form, 21, scale);
         let bounds = oft_bounds(form, tensor_of(&parameters), 21).unwrap();
-        assert_eq!((bounds.gram_spectral, bounds.gram_frobenius), (0.0, 0.0));
+        assert!(bounds.gram_spectral < 1e-300 && bounds.gram_frobenius < 1e-300);
         // The tangent of half the largest angle of rotation.
         let dense = oracle::oft::matrix(21, form, &parameters);
         let chord = spectral(&dense.minus(&Matrix::identity(21)));
@@ -226,6 +226,55 @@ fn an_exact_inverse_is_orthogonal_whatever_the_parameters_are() {
             1.0,
             ROUNDING,
         );
+    }
+}
+
+/// Skew parameters of one block in which all planes (0, 1), (2, 3), .. but the last turn by this angle.
+fn turning(size: usize, degrees: f64) -> Vec<f64> {
+    let places = (0..size).flat_map(|i| (i + 1..size).map(move |j| (i, j)));
+    let turns = |(i, j)| i % 2 == 0 && j == i + 1 && j < size - 1;
+    let tangent = (degrees.to_radians() / 2.0).tan();
+    places
+        .map(|place| if turns(place) { tangent } else { 0.0 })
+        .collect()
+}
+
+/// Near 180 degrees Newton's steps do not get to the end, and the bound says by how much, which the plane at rest attains.
+#[test]
+fn what_newtons_steps_leave_is_bounded_and_attained() {
+    for (size, degrees, within) in [(32, 179.0, 1e-60), (32, 179.9, 0.65), (64, 179.9, 0.9)] {
+        let form = Oft::exact(size);
+        let parameters = tensor_of(&turning(size, degrees));
+        let bounds = oft_bounds(form, parameters.clone(), size).unwrap();
+        assert!(bounds.gram_spectral <= within, "{bounds:?}");
+        let blocks = common::numbers(&form.blocks(parameters, size));
+        let gram = Matrix::new(size, size, blocks).gram();
+        let error = gram.minus(&Matrix::identity(size)).symmetric_norm();
+        let case = format!("{size} {degrees}: {bounds:?}, found {error}");
+        assert!(error <= bounds.gram_spectral + 1e-10, "{case}");
+        assert!(error >= 0.99 * bounds.gram_spectral - 1e-10, "{case}");
+    }
+}
+
+/// `R W`, by its dense blocks.
+fn turned(adapter: &GoftAdapter, weight: &Tensor<2>) -> Tensor<2> {
+    let skew = adapter.skew_parameter().unwrap().val();
+    let blocks = adapter.oft().unwrap().blocks(skew, 32);
+    blocks.squeeze_dim::<2>(0).matmul(weight.clone())
+}
+
+/// What cannot be undone by the transpose is undone by inverses.
+#[test]
+fn a_rotation_beyond_newtons_steps_is_unmerged() {
+    let goft = Goft::oft(Oft::exact(32));
+    for (degrees, exact) in [(90.0, true), (179.9, false)] {
+        let adapter = adapter(&goft, 32, &turning(32, degrees));
+        let weight = tensor(&normal(7, 96), [32, 3], &device(), DType::F64);
+        let merged = turned(&adapter, &weight);
+        let unmerged = adapter.unmerge(merged).unwrap();
+        assert_eq!(unmerged.condition == 1.0, exact, "{}", unmerged.condition);
+        let moved = relative_change(weight, unmerged.weight).unwrap();
+        assert!(moved < 1e-10, "{degrees}: {moved}");
     }
 }
 
