@@ -7,7 +7,7 @@ use burn_goft::{
     relative_change, row_drift, spectrum_change, subspace_similarity, svcca,
 };
 
-use crate::common::panic_message;
+use crate::common::{normal, panic_message};
 use crate::oracle::Matrix;
 use crate::{close, device, random, tensor_of};
 
@@ -239,6 +239,25 @@ fn neurons_without_direction() {
         "two neurons",
     );
     undefined("energy", hyperspherical_energy(one()), "two neurons");
+}
+
+/// Directions of multiples differ by rounding, and those of a neuron and its nearest neighbour in f32 by more.
+#[test]
+fn multiples_of_a_neuron_have_its_direction() {
+    let neuron = normal(9, 384);
+    let beside = |other: Vec<f64>| {
+        let entries = neuron.iter().zip(other).flat_map(|(a, b)| [*a, b]);
+        hyperspherical_energy(tensor_of(&Matrix::new(384, 2, entries.collect())))
+    };
+    for k in 1..200 {
+        let multiple = neuron.iter().map(|v| f64::from(k) / 7.0 * v).collect();
+        undefined("energy", beside(multiple), "same direction");
+    }
+    let mut near = neuron.clone();
+    near[5] += 1e-7 * near[5];
+    let energy = beside(near).unwrap();
+    let sine: f64 = 1e-7 * neuron[5] / neuron.iter().map(|v| v * v).sum::<f64>().sqrt();
+    assert!((energy * sine.abs() / 2.0 - 1.0).abs() < 0.05, "{energy}");
 }
 
 #[test]

@@ -104,6 +104,9 @@ pub(super) fn measure(before: &Host, after: &Host) -> Result<EnergyChange, Error
     })
 }
 
+/// What rounding can put between the directions of a vector and of a multiple of it.
+const SAME: f64 = 8.0 * f64::EPSILON;
+
 fn energy(neurons: &Host) -> Result<f64, Error> {
     if neurons.rows < 2 {
         return undefined(
@@ -118,16 +121,16 @@ fn energy(neurons: &Host) -> Result<f64, Error> {
         );
     }
     let directions = Directions::of(neurons);
-    let energy = 2.0
-        * directions
-            .pairs()
-            .map(|pair| pair.distance().recip())
-            .sum::<f64>();
-    match energy.is_finite() {
-        true => Ok(energy),
-        false => undefined(
-            METRIC,
-            "two neurons have the same direction, and the energy is infinite",
-        ),
+    let mut energy = 0.0;
+    for pair in directions.pairs() {
+        let distance = pair.distance();
+        if distance <= SAME {
+            return undefined(
+                METRIC,
+                "two neurons have the same direction, and the energy is infinite",
+            );
+        }
+        energy += 2.0 / distance;
     }
+    Ok(energy)
 }
