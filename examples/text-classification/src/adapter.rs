@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::files;
 use crate::methods::{Attachment, FileKind, Method};
 use crate::parameters;
+use crate::split::digest;
 use crate::task::Task;
 
 /// `settings.json` beside the adapter.
@@ -29,6 +30,9 @@ pub(crate) struct Saved {
     pub(crate) task: Task,
     pub(crate) pairs: bool,
     pub(crate) max_length: usize,
+    /// SHA-256 of the trained parameters' file.
+    #[serde(default)]
+    adapter: String,
 }
 
 const VERSION: u32 = 2;
@@ -59,6 +63,7 @@ impl Saved {
             task: task.clone(),
             pairs,
             max_length,
+            adapter: String::new(),
         }
     }
 
@@ -83,13 +88,17 @@ impl Saved {
     }
 
     /// Writes the trained parameters, then the settings. Returns the size of the former.
-    pub(crate) fn write(&self, folder: &Path, model: &Classifier) -> Result<u64, Error> {
+    pub(crate) fn write(self, folder: &Path, model: &Classifier) -> Result<u64, Error> {
         let path = folder.join(ADAPTER);
         match Method::named(&self.method)?.file {
             FileKind::Goft => model.save_goft(&path)?,
             FileKind::Tensors => save_tensors(&path, model)?,
         }
-        files::write_json(&folder.join(SETTINGS), self)?;
+        let saved = Self {
+            adapter: digest(&path)?,
+            ..self
+        };
+        files::write_json(&folder.join(SETTINGS), &saved)?;
         let about = std::fs::metadata(&path).map_err(Error::io("reading", &path))?;
         Ok(about.len())
     }
@@ -98,6 +107,12 @@ impl Saved {
     pub(crate) fn load(&self, folder: &Path, model: Classifier) -> Result<Classifier, Error> {
         let path = folder.join(ADAPTER);
         let method = Method::named(&self.method)?;
+        if digest(&path)? != self.adapter {
+            return Err(Error::run(
+                path,
+                "it is not the file that settings.json was written for: damaged, or of another run; restore it from a copy, or train again",
+            ));
+        }
         match method.file {
             FileKind::Goft => Ok(model.load_goft(&path)?),
             FileKind::Tensors => {
@@ -124,11 +139,19 @@ fn save_tensors(path: &Path, model: &Classifier) -> Result<(), Error> {
             format!("not written: the parameter `{name}` holds numbers that are not finite"),
         ));
     }
-    let mut store = SafetensorsStore::from_file(path)
+    // Beside it first: what was there before stays until the new file is whole.
+    let partial = path.with_file_name(".adapter.partial");
+    let mut store = SafetensorsStore::from_file(&partial)
         .with_full_paths(trained_paths(model))
         .overwrite(true);
     let saved = model.valid().save_into(&mut store);
-    saved.map_err(|error| Error::run(path, error.to_string()))
+    saved.map_err(|error| Error::run(path, error.to_string()))?;
+    std::fs::rename(&partial, path).map_err(Error::io("renaming", &partial))
+}
+
+/// Whether a folder holds what a run leaves.
+pub(crate) fn exists(folder: &Path) -> bool {
+    folder.join(ADAPTER).exists() || folder.join(SETTINGS).exists()
 }
 
 fn load_tensors(path: &Path, mut model: Classifier) -> Result<Classifier, Error> {

@@ -220,8 +220,12 @@ fn refuse_other_origin(found: &Origin, asked: &Origin, folder: &Path) -> Result<
         other => unreachable!("settings are an object, not {other:?}"),
     };
     let (old, new) = (fields(found), fields(asked));
-    // Where it runs and where its files are may change.
-    let fixed = |name: &&String| !["device", "resume", "out", "model"].contains(&name.as_str());
+    // Where it runs and where its files are may change: the files' content is looked at below.
+    let fixed = |name: &&String| {
+        let places = ["out", "model", "train", "eval", "validation"];
+        let free = ["device", "resume"];
+        !places.contains(&name.as_str()) && !free.contains(&name.as_str())
+    };
     for name in new.keys().filter(fixed) {
         if old.get(name) != new.get(name) {
             let value = |of: &serde_json::Map<String, serde_json::Value>| {

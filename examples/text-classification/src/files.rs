@@ -1,7 +1,8 @@
 //! Files that are whole or not there: written beside and renamed.
 
+use std::fs::{File, TryLockError};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -37,6 +38,34 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
     let bytes = std::fs::read(path).map_err(Error::io("reading", path))?;
     serde_json::from_slice(&bytes)
         .map_err(|error| Error::run(path, format!("not what this program writes there: {error}")))
+}
+
+/// A folder that no other process of this program writes to while the value lives.
+pub(crate) struct FolderLock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl FolderLock {
+    pub(crate) fn take(folder: &Path) -> Result<Self, Error> {
+        let path = folder.join(".lock");
+        let file = File::create(&path).map_err(Error::io("writing", &path))?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(Error::run(
+                folder,
+                "another process is writing to it; wait for that one, or name another folder",
+            )),
+            // Some network file systems have no locks.
+            _ => Ok(Self { path, _file: file }),
+        }
+    }
+}
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // Left behind it does no harm.
+        let _ = std::fs::remove_file(&self.path);
+    }
 }
 
 pub(crate) fn make_folder(path: &Path) -> Result<(), Error> {

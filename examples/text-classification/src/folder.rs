@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use hf_hub::api::sync::{ApiBuilder, ApiRepo};
 
+use crate::adapter::ADAPTER;
 use crate::bert::Bert;
 use crate::config::BertConfig;
 use crate::error::Error;
@@ -154,7 +155,11 @@ impl ModelFiles {
 fn only_safetensors(folder: &Path) -> Result<PathBuf, Error> {
     let entries = std::fs::read_dir(folder).map_err(Error::io("listing", folder))?;
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let is_weights = |path: &PathBuf| path.extension().is_some_and(|e| e == "safetensors");
+    // An adapter may lie beside the weights.
+    let is_weights = |path: &PathBuf| {
+        let named = |name: &str| path.file_name().is_some_and(|found| found == name);
+        path.extension().is_some_and(|e| e == "safetensors") && !named(ADAPTER)
+    };
     let mut found: Vec<_> = paths.filter(is_weights).collect();
     found.sort();
     match found.len() {

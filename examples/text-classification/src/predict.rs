@@ -36,26 +36,63 @@ pub struct Prediction {
     pub probability: Option<f64>,
 }
 
+/// What to do if the model is not where the training found it.
+fn where_it_was(error: Error, model: &str) -> Error {
+    match error {
+        Error::Model { path, reason } if path == Path::new(model) => Error::Model {
+            path,
+            reason: format!("{reason}; if the model was moved, name its place with `--model`"),
+        },
+        other => other,
+    }
+}
+
 impl Predictor {
-    /// Loads the adapter of a run's folder onto its pretrained model, or onto `model`: a folder or a name on the hub, of whatever weights.
+    /// Loads the adapter of a run's folder onto its pretrained model, or onto `model`, a folder or a name on the hub, where that is now.
     ///
     /// # Errors
     ///
-    /// [`Error::Run`] if the folder holds no finished run, or one for another model, or if the weights of its own model have changed; those of [`ModelFiles`];
+    /// [`Error::Run`] if the folder holds no finished run, or if the weights are not those that it was trained on; those of [`ModelFiles`];
     /// [`Error::Goft`] from the adapter's file.
     pub fn load(folder: &Path, model: Option<&str>, device: &Device) -> Result<Self, Error> {
         let saved = Saved::read(folder)?;
-        let files = ModelFiles::find(model.unwrap_or(&saved.model))?;
-        if model.is_none() && digest(files.weights())? != saved.weights {
+        let model = model.unwrap_or(&saved.model);
+        let files = ModelFiles::find(model).map_err(|error| where_it_was(error, &saved.model))?;
+        let weights = digest(files.weights())?;
+        if weights != saved.weights {
             return Err(Error::run(
                 folder,
                 format!(
-                    "the weights of `{0}` have changed since it was trained on them; put them back, or name a model with `--model`, \
-                     `--model {0}` for these",
-                    saved.model
+                    "it was trained on weights with the SHA-256 {}.., and those of `{model}` have {}..; name the right model with \
+                     `--model`, or use these all the same with `--other-weights`",
+                    &saved.weights[..12],
+                    &weights[..12]
                 ),
             ));
         }
+        Self::put_on(saved, folder, &files, device)
+    }
+
+    /// As [`load`](Self::load), onto a model of the same shape whose weights are others, such as the same ones in another precision.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn load_on_other_weights(
+        folder: &Path,
+        model: &str,
+        device: &Device,
+    ) -> Result<Self, Error> {
+        let saved = Saved::read(folder)?;
+        Self::put_on(saved, folder, &ModelFiles::find(model)?, device)
+    }
+
+    fn put_on(
+        saved: Saved,
+        folder: &Path,
+        files: &ModelFiles,
+        device: &Device,
+    ) -> Result<Self, Error> {
         let training = device.clone().autodiff();
         let pretrained = files.load(saved.max_length, &training)?;
         let (hidden, outputs) = (pretrained.config.hidden, saved.task.outputs());

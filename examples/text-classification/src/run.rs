@@ -1,11 +1,12 @@
 //! A whole run: data and model in, adapter and metrics out.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
-use crate::adapter::Saved;
+use crate::adapter::{self, Saved};
 use crate::checkpoint::{self, Origin};
 use crate::classifier::Classifier;
 use crate::data::Examples;
@@ -13,7 +14,7 @@ use crate::device::device;
 use crate::encoded::{Encoded, about_truncation};
 use crate::error::Error;
 use crate::evaluate::evaluate;
-use crate::files;
+use crate::files::{self, FolderLock};
 use crate::folder::ModelFiles;
 use crate::memory::Heap;
 use crate::methods::{Attachment, Method};
@@ -24,7 +25,7 @@ use crate::progress::Progress;
 use crate::settings::RunConfig;
 use crate::split::{Data, digest};
 use crate::task::Task;
-use crate::train::{self, Setting, Training};
+use crate::train::{Setting, Training};
 
 /// What a run has come to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -96,10 +97,11 @@ pub fn train(
         true => Task::of(&data.training, true)?,
         false => Task::of(&data.all, false)?,
     };
-    open_folder(config)?;
+    // Found before anything is made: a folder for nothing would stay.
+    let files = ModelFiles::find(&config.model)?;
+    let _lock = open_folder(config)?;
 
     let training_device = plain.clone().autodiff();
-    let files = ModelFiles::find(&config.model)?;
     let weights = digest(files.weights())?;
     let pretrained = files.load(config.max_length, &training_device)?;
     if !pretrained.config.takes_pairs() && data.all.are_pairs() {
@@ -198,21 +200,33 @@ pub fn train(
 /// The final numbers of a run.
 const METRICS: &str = "metrics.json";
 
-fn open_folder(config: &RunConfig) -> Result<(), Error> {
+/// The folder, kept from other processes as long as the value lives.
+fn open_folder(config: &RunConfig) -> Result<FolderLock, Error> {
     let out = &config.out;
     files::make_folder(out)?;
+    let same = |path: &Path| std::fs::canonicalize(path).ok();
+    if same(out) == same(Path::new(&config.model)) {
+        return Err(Error::run(
+            out,
+            "it is the folder of the pretrained model; name another one for what the run leaves",
+        ));
+    }
+    let lock = FolderLock::take(out)?;
     if out.join(METRICS).exists() {
         return Err(Error::run(
             out,
             "it holds a finished run; name another folder",
         ));
     }
-    match (config.resume, train::is_used(out)?) {
+    if adapter::exists(out) {
+        return Err(Error::run(out, "it holds an adapter; name another folder"));
+    }
+    match (config.resume, checkpoint::exists(out)?) {
         (false, true) => Err(Error::run(
             out,
             "it holds a run that has not finished; go on with --resume, or name another folder",
         )),
-        _ => Ok(()),
+        _ => Ok(lock),
     }
 }
 

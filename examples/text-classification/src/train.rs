@@ -1,7 +1,6 @@
 //! The training loop: updates, validation, early stopping, checkpoints. It knows nothing of a command line.
 
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::time::Instant;
 
 use burn::module::Module;
@@ -122,6 +121,14 @@ impl<'a> Training<'a> {
                 Some(steps) => state.step >= steps && state.update == 0,
                 None => state.epoch >= config.epochs,
             }
+    }
+
+    /// Whether the epoch that has just ended would have been the last one anyway.
+    fn was_last(&self) -> bool {
+        match self.setting.config.steps {
+            Some(steps) => self.state.step >= steps,
+            None => self.state.epoch >= self.setting.config.epochs,
+        }
     }
 
     fn schedule(&self) -> Schedule {
@@ -310,13 +317,8 @@ impl<'a> Training<'a> {
             training_loss,
             validation,
             best,
-            stops: self.state.stopped,
+            stops: self.state.stopped && !self.was_last(),
         };
         Ok((line, progress))
     }
-}
-
-/// Whether a folder holds anything of a run.
-pub(crate) fn is_used(out: &Path) -> Result<bool, Error> {
-    Ok(out.join(Log::NAME).exists() || checkpoint::exists(out)?)
 }

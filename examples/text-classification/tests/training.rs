@@ -373,7 +373,7 @@ fn the_unit_of_numbers_is_that_of_the_training_part() {
 
 /// An adapter belongs to weights, not to the name of a folder.
 #[test]
-fn weights_that_changed_since_are_refused_unless_named() {
+fn other_weights_are_refused_unless_asked_for() {
     for method in ["goft", "lora"] {
         let place = Place::new(method);
         place.train().unwrap();
@@ -383,11 +383,14 @@ fn weights_that_changed_since_are_refused_unless_named() {
         let load = |model| Predictor::load(&place.config.out, model, &Device::flex());
         let message = load(None).unwrap_err().to_string();
         assert!(
-            message.contains("have changed since it was trained"),
+            message.contains("trained on weights with the SHA-256"),
             "{message}"
         );
-        assert!(message.contains("name a model with `--model`"), "{message}");
-        assert!(load(Some(place.config.model.as_str())).is_ok());
+        let model = place.config.model.as_str();
+        let message = load(Some(model)).unwrap_err().to_string();
+        assert!(message.contains("with `--other-weights`"), "{message}");
+        let device = Device::flex();
+        assert!(Predictor::load_on_other_weights(&place.config.out, model, &device).is_ok());
     }
 }
 
@@ -527,7 +530,8 @@ fn an_adapter_does_not_go_onto_another_model() {
             burn::tensor::DType::F32,
             str::to_string,
         );
-        let refusal = Predictor::load(&place.config.out, other.to_str(), &Device::flex());
+        let other = other.to_str().unwrap();
+        let refusal = Predictor::load_on_other_weights(&place.config.out, other, &Device::flex());
         let message = refusal.unwrap_err().to_string();
         assert!(message.contains("encoder.1."), "{message}");
         assert!(message.contains("load it onto the model"), "{message}");
@@ -538,6 +542,73 @@ fn an_adapter_does_not_go_onto_another_model() {
         refusal.to_string().contains("no finished run here"),
         "{refusal}"
     );
+}
+
+#[test]
+fn a_damaged_adapter_is_refused() {
+    for method in ["goft", "lora", "bitfit"] {
+        let mut place = Place::new(method);
+        place.config.epochs = 1;
+        place.train().unwrap();
+        let path = place.out("adapter.safetensors");
+        let mut bytes = std::fs::read(&path).unwrap();
+        let last = bytes.len() - 3;
+        bytes[last] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        let refusal = Predictor::load(&place.config.out, None, &Device::flex());
+        let message = refusal.unwrap_err().to_string();
+        assert!(message.contains("adapter.safetensors"), "{message}");
+        assert!(
+            message.contains("settings.json was written for"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn a_model_that_was_moved_is_named_with_the_way_to_say_where() {
+    let mut place = Place::new("linear-probe");
+    place.config.epochs = 1;
+    place.train().unwrap();
+    let moved = place.path("moved");
+    std::fs::rename(&place.config.model, &moved).unwrap();
+    let refusal = Predictor::load(&place.config.out, None, &Device::flex());
+    let message = refusal.unwrap_err().to_string();
+    assert!(
+        message.contains("name its place with `--model`"),
+        "{message}"
+    );
+    let found = Predictor::load(&place.config.out, moved.to_str(), &Device::flex());
+    assert!(found.is_ok());
+}
+
+#[test]
+fn nothing_is_written_over() {
+    let refusal = |place: &Place| place.train().unwrap_err().to_string();
+    // An adapter and its settings are all that is needed to use them.
+    let place = Place::new("goft");
+    place.train().unwrap();
+    std::fs::remove_file(place.out("metrics.json")).unwrap();
+    std::fs::remove_file(place.out("log.jsonl")).unwrap();
+    let before = common::file_tensors(&place.out("adapter.safetensors"));
+    assert!(refusal(&place).contains("it holds an adapter; name another folder"));
+    assert_eq!(
+        common::file_tensors(&place.out("adapter.safetensors")),
+        before
+    );
+
+    let mut place = Place::new("goft");
+    place.config.out = place.config.model.clone().into();
+    assert!(refusal(&place).contains("the folder of the pretrained model"));
+
+    let place = Place::new("goft");
+    std::fs::create_dir(&place.config.out).unwrap();
+    let lock = std::fs::File::create(place.out(".lock")).unwrap();
+    lock.try_lock().unwrap();
+    assert!(refusal(&place).contains("another process is writing to it"));
+    drop(lock);
+    place.train().unwrap();
+    assert!(!place.out(".lock").exists());
 }
 
 #[test]

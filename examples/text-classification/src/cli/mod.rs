@@ -17,7 +17,7 @@ use crate::predict::Predictor;
 use crate::progress::Progress;
 
 pub use compare::Compare;
-pub use options::{Command, Eval, Options, Predict, Train};
+pub use options::{Command, Eval, On, Options, Predict, Train};
 pub use shared::Shared;
 use show::Show;
 
@@ -79,7 +79,7 @@ fn train(
 }
 
 fn eval(options: &Eval, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Error> {
-    let predictor = load(&options.adapter, options.model.as_deref(), &options.device)?;
+    let predictor = load(&options.adapter, &options.on)?;
     let examples = Examples::read(&options.eval)?;
     let texts: Vec<Text> = examples.rows.iter().map(|row| row.text.clone()).collect();
     let metrics = predictor.evaluate(&examples)?;
@@ -94,7 +94,7 @@ fn eval(options: &Eval, out: &mut dyn Write, notes: &mut dyn Write) -> Result<()
 }
 
 fn predict(options: &Predict, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Error> {
-    let predictor = load(&options.adapter, options.model.as_deref(), &options.device)?;
+    let predictor = load(&options.adapter, &options.on)?;
     let texts = read_texts(&options.input, predictor.takes_pairs())?;
     let predictions = predictor.predict(&texts)?;
     note_truncation(&predictor, &texts, notes)?;
@@ -108,9 +108,14 @@ fn predict(options: &Predict, out: &mut dyn Write, notes: &mut dyn Write) -> Res
     Ok(())
 }
 
-fn load(adapter: &Path, model: Option<&str>, name: &str) -> Result<Predictor, Error> {
-    let device = device(name).map_err(Error::Settings)?;
-    Predictor::load(adapter, model, &device)
+fn load(adapter: &Path, on: &On) -> Result<Predictor, Error> {
+    let device = device(&on.device).map_err(Error::Settings)?;
+    match &on.model {
+        Some(model) if on.other_weights => {
+            Predictor::load_on_other_weights(adapter, model, &device)
+        }
+        model => Predictor::load(adapter, model.as_deref(), &device),
+    }
 }
 
 fn note_truncation(

@@ -90,15 +90,15 @@ pub struct Eval {
     /// Labelled file.
     #[arg(long)]
     pub eval: PathBuf,
-    /// The pretrained model, if it is no longer where the training found it.
-    #[arg(long)]
-    pub model: Option<String>,
     /// The metrics as one JSON object.
     #[arg(long)]
     pub json: bool,
-    #[arg(long, default_value = "flex", help = DEVICES)]
-    #[allow(missing_docs, reason = "its help is DEVICES")]
-    pub device: String,
+    #[command(flatten)]
+    #[allow(
+        missing_docs,
+        reason = "clap would take it for the help of the command"
+    )]
+    pub on: On,
 }
 
 /// Options of `predict`.
@@ -110,9 +110,23 @@ pub struct Predict {
     /// A text a line, or text TAB text for pairs; - is standard input.
     #[arg(long, default_value = "-")]
     pub input: PathBuf,
+    #[command(flatten)]
+    #[allow(
+        missing_docs,
+        reason = "clap would take it for the help of the command"
+    )]
+    pub on: On,
+}
+
+/// What an adapter is used on.
+#[derive(Clone, Debug, Args)]
+pub struct On {
     /// The pretrained model, if it is no longer where the training found it.
     #[arg(long)]
     pub model: Option<String>,
+    /// Use that model although its weights are not those that the adapter was trained on, such as the same ones in another precision.
+    #[arg(long, requires = "model")]
+    pub other_weights: bool,
     #[arg(long, default_value = "flex", help = DEVICES)]
     #[allow(missing_docs, reason = "its help is DEVICES")]
     pub device: String,
