@@ -107,7 +107,7 @@ fn changed_terms_are_refused_and_named() {
         ),
         (
             stored.clone().with_method(Method::new("late")),
-            "`methods` is",
+            "`methods` is [\"base\",\"good\"] and was asked as [\"base\",\"good\",\"late\"]",
         ),
         (
             stored.clone().with_context("data", "v2"),
@@ -120,7 +120,7 @@ fn changed_terms_are_refused_and_named() {
         (protocol(), "`context.data` is \"v1\" and was not asked"),
         (
             stored.clone().with_forgetting(Metric::highest("old")),
-            "`forgetting` is null and was asked as",
+            "`forgetting` is null and was asked as \"old\"",
         ),
         (
             other_base,

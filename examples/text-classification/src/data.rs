@@ -35,8 +35,8 @@ pub struct Examples {
 }
 
 impl Examples {
-    /// Reads `label TAB text` or `label TAB text TAB text`, UTF-8. A first line that starts with the column name `label` is a
-    /// header; quotes have no meaning.
+    /// Reads `label TAB text` or `label TAB text TAB text`, UTF-8. A first line that starts with the column name `label`, in
+    /// whatever case, is a header; quotes have no meaning.
     ///
     /// # Errors
     ///
@@ -46,7 +46,7 @@ impl Examples {
         let mut rows: Vec<Example> = Vec::new();
         for (line, text) in lines {
             let columns: Vec<&str> = text.split('\t').map(str::trim).collect();
-            if line == 1 && columns[0] == "label" {
+            if line == 1 && is_header(columns[0]) {
                 continue;
             }
             let wrong = |reason: String| Error::Line {
@@ -100,6 +100,11 @@ impl Examples {
     }
 }
 
+/// Quoted as well, as spreadsheets write it.
+fn is_header(first: &str) -> bool {
+    first.trim_matches('"').eq_ignore_ascii_case("label")
+}
+
 /// Reads texts without labels, `text` or `text TAB text` a line; `-` is standard input.
 ///
 /// # Errors
@@ -141,8 +146,11 @@ fn count(columns: usize) -> String {
 }
 
 fn text_of(first: &str, second: Option<&str>) -> Result<Text, String> {
-    if first.is_empty() || second.is_some_and(str::is_empty) {
+    if first.is_empty() {
         return Err("the text is empty".into());
+    }
+    if second.is_some_and(str::is_empty) {
+        return Err("the second text is empty; a tab at the end of a line makes it a pair".into());
     }
     Ok(Text {
         first: first.into(),

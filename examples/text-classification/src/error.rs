@@ -94,7 +94,8 @@ pub enum Error {
 
     /// A loss or a gradient was NaN or infinite; the state before it is kept.
     #[error(
-        "step {step}: {found}; the training was stopped: {kept}; lower the learning rate, or look at the texts of that step"
+        "step {step}: {found}; the training was stopped: {kept}; start in another folder with a lower learning rate, or look at the texts of that step and at the \
+         pretrained weights"
     )]
     NotFinite {
         /// The update that could not be made, or after which the validation failed, from 1.

@@ -50,6 +50,7 @@ mod split;
 mod task;
 mod tokenizer;
 mod train;
+mod understood;
 mod weights;
 
 pub use batch::TokenBatch;

@@ -16,16 +16,19 @@ static HEAP: PeakAlloc = PeakAlloc;
 fn main() -> ExitCode {
     let options = cli::Options::parse();
     let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = interrupted.clone();
-    let installed = ctrlc::set_handler(move || {
-        // Asked twice, the user means now.
-        if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
+    // Others have nothing to save.
+    if options.command.trains() {
+        let flag = interrupted.clone();
+        let installed = ctrlc::set_handler(move || {
+            // Asked twice, the user means now.
+            if flag.swap(true, Ordering::Relaxed) {
+                std::process::exit(130);
+            }
+            eprintln!("stopping after this step; once more stops at once, without saving");
+        });
+        if let Err(error) = installed {
+            eprintln!("Ctrl-C will stop without saving: {error}");
         }
-        eprintln!("stopping after this step; once more stops at once, without saving");
-    });
-    if let Err(error) = installed {
-        eprintln!("Ctrl-C will stop without saving: {error}");
     }
     let (mut out, mut notes) = (std::io::stdout(), std::io::stderr());
     match cli::run(&options, &mut out, &mut notes, &interrupted) {

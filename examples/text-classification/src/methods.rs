@@ -171,6 +171,10 @@ impl Method {
         })
     }
 
+    pub(crate) fn trains_head_only(&self) -> bool {
+        self.what.is_none()
+    }
+
     /// The paths that globs choose; without globs, all that the method can be applied to.
     pub(crate) fn targets(
         &self,
@@ -212,6 +216,18 @@ fn attach_goft(model: Classifier, how: &Attachment, goft: Goft) -> Result<Classi
 
 /// Scale `alpha / rank` is 2.
 fn attach_lora(model: Classifier, how: &Attachment) -> Result<Classifier, Error> {
+    let smallest = parameters::list(&model)
+        .into_iter()
+        .filter(|p| how.paths.contains(&p.path));
+    let smallest = smallest.filter_map(|p| Some((*p.shape.iter().min()?, p)));
+    if let Some((most, target)) = smallest.min_by_key(|(most, _)| *most)
+        && how.rank > most
+    {
+        return Err(Error::Settings(format!(
+            "asked for LoRA of rank {}, and `{}` is {:?}: no matrix has a rank above its smaller side; take 1 to {most}",
+            how.rank, target.path, target.shape
+        )));
+    }
     let lora = Lora::new(how.rank, 2.0 * how.rank as f64);
     let chosen = ParamGroup::from_paths(how.paths.clone());
     let model = model.apply_lora(lora.set_param_group(chosen));

@@ -11,6 +11,7 @@ use crate::error::Error;
 pub(crate) struct Parameter {
     pub(crate) path: String,
     pub(crate) id: ParamId,
+    pub(crate) shape: Vec<usize>,
     pub(crate) count: usize,
     pub(crate) trained: bool,
     is_linear: bool,
@@ -80,6 +81,7 @@ pub(crate) fn list<M: Module>(model: &M) -> Vec<Parameter> {
             self.0.push(Parameter {
                 path: path.into(),
                 id: param.id,
+                shape: param.shape().to_vec(),
                 count: param.shape().num_elements(),
                 trained: param.is_require_grad(),
                 is_linear: container == "Struct:Linear",

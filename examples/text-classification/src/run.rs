@@ -26,6 +26,7 @@ use crate::settings::RunConfig;
 use crate::split::{Data, digest};
 use crate::task::Task;
 use crate::train::{Setting, Training};
+use crate::understood;
 
 /// What a run has come to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -115,6 +116,9 @@ pub fn train(
     let (training, validation) = (encode(&data.training)?, encode(&data.validation)?);
     let test = encode(&data.test)?;
     let max_length = tokenizer.max_length();
+    for note in understood::sentences(&data.all, &task) {
+        let _ = on_progress(&Progress::Note(note));
+    }
     for note in about_lengths([&training, &validation, &test], max_length, config) {
         // Whether to go on is asked at updates.
         let _ = on_progress(&Progress::Note(note));

@@ -157,6 +157,12 @@ impl RunConfig {
                 method.name
             )));
         }
+        if self.learning_rate.is_some_and(|rate| rate > 0.0) && method.trains_head_only() {
+            return Err(Error::Settings(format!(
+                "`{}` trains the head only; its rate is the head's learning rate, leave out the other one",
+                method.name
+            )));
+        }
         Ok(Rates {
             encoder: self.learning_rate.unwrap_or(method.learning_rate),
             head: self.head_learning_rate.unwrap_or(method.head_learning_rate),

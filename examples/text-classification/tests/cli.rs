@@ -54,7 +54,10 @@ fn train_eval_predict() {
     ];
     let (out, notes) = run(&train_line(&place, &options), false).unwrap();
     // A tenth of 40 is held out.
-    assert!(notes.starts_with("36 examples; "), "{notes}");
+    assert!(
+        notes.starts_with("40 texts of 2 classes: neg (20), pos (20)\n36 examples; "),
+        "{notes}"
+    );
     assert!(notes.contains("epoch 1: training loss"), "{notes}");
     assert!(out.contains("test: accuracy "), "{out}");
     assert!(out.contains("goft-star: trained 334 of "), "{out}");

@@ -420,10 +420,21 @@ fn what_no_run_could_use_is_refused_at_once() {
     assert!(message.contains("no method is called `goofy`"), "{message}");
     let message = refusal(&|config| config.methods.clear());
     assert!(message.contains("no method to compare"), "{message}");
+    let message = refusal(&|config| config.methods = vec!["goft".into(), "goft".into()]);
+    assert!(message.contains("`goft` is named twice"), "{message}");
     let message = refusal(&|config| config.test_seeds = 0);
-    assert!(message.contains("no test seed"), "{message}");
+    assert!(
+        message.contains("seeds to test with is 0; it has to be 1 to 99"),
+        "{message}"
+    );
+    let message = refusal(&|config| config.tuning_seeds = u64::MAX);
+    assert!(message.contains("it has to be 1 to 99"), "{message}");
     let message = refusal(&|config| config.rates_per_method = 0);
-    assert!(message.contains("no learning rate"), "{message}");
+    assert!(message.contains("rates for each method is 0"), "{message}");
+    let message = refusal(&|config| config.limit_eval = Some(0));
+    assert!(message.contains("limit of test examples is 0"), "{message}");
+    let message = refusal(&|config| config.limit_train = Some(3));
+    assert!(message.contains("`--limit-train`"), "{message}");
     let message = refusal(&|config| config.forgetting = Some(config.run.train.clone()));
     assert!(
         message.contains("forgetting is measured on pairs"),

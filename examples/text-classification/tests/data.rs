@@ -135,6 +135,17 @@ fn a_label_that_training_did_not_have_is_named_with_its_line() {
 }
 
 #[test]
+fn a_header_is_one_in_whatever_case_and_quotes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data.tsv");
+    for header in ["label\ttext", "Label\tText", "\"LABEL\"\t\"TEXT\""] {
+        std::fs::write(&path, format!("{header}\npos\tgood\n")).unwrap();
+        let rows = Examples::read(&path).unwrap().rows;
+        assert_eq!((rows.len(), rows[0].line), (1, 2), "{header}");
+    }
+}
+
+#[test]
 fn pairs_and_single_texts_do_not_mix() {
     let place = common::Place::new("linear-probe");
     common::write_lines(&place.config.eval, ["pos\tgood\tfilm".to_string()]);

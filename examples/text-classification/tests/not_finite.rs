@@ -34,7 +34,7 @@ fn a_rate_that_is_far_too_high_is_caught_with_the_parameter() {
     assert_eq!(step, 2);
     assert!(message.contains("parameter `head."), "{message}");
     assert!(message.contains("no good state to save"), "{message}");
-    assert!(message.contains("lower the learning rate"), "{message}");
+    assert!(message.contains("a lower learning rate"), "{message}");
     assert!(!place.out("adapter.safetensors").exists());
 
     // Nothing is left that another try could spoil, so that the same folder serves.

@@ -501,6 +501,8 @@ fn texts_that_are_cut_are_counted() {
     assert_eq!(
         notes,
         [
+            "3 texts of 2 classes: neg (1), pos (2)",
+            "1 of them with one example, such as `neg` in line 2: a header looks like that, if its first column is not called `label`",
             "the model has 16 positions: texts are cut there, not at 128 tokens",
             "2 of 3 texts are longer than 16 tokens and were cut there"
         ]
@@ -542,6 +544,29 @@ fn an_adapter_does_not_go_onto_another_model() {
         refusal.to_string().contains("no finished run here"),
         "{refusal}"
     );
+}
+
+#[test]
+fn a_rank_above_a_matrix_and_a_rate_of_nothing_are_refused() {
+    let mut place = Place::new("lora");
+    place.config.rank = 13;
+    let message = place.train().unwrap_err().to_string();
+    assert!(message.contains("rank 13"), "{message}");
+    assert!(
+        message.contains("[12, 12]") && message.contains("take 1 to 12"),
+        "{message}"
+    );
+    place.config.rank = usize::MAX;
+    let message = place.train().unwrap_err().to_string();
+    assert!(message.contains("take 1 to 12"), "{message}");
+    place.config.rank = 12;
+    place.config.epochs = 1;
+    place.train().unwrap();
+
+    let mut place = Place::new("linear-probe");
+    place.config.learning_rate = Some(1e-2);
+    let message = place.train().unwrap_err().to_string();
+    assert!(message.contains("trains the head only"), "{message}");
 }
 
 #[test]

@@ -27,6 +27,7 @@ fn compare(place: &str, stored: &Value, asked: &Value, lines: &mut Vec<String>) 
             }
         }
         _ if stored != asked => {
+            let (stored, asked) = (short(stored), short(asked));
             lines.push(format!("`{place}` is {stored} and was asked as {asked}"))
         }
         _ => {}
@@ -36,10 +37,23 @@ fn compare(place: &str, stored: &Value, asked: &Value, lines: &mut Vec<String>) 
 fn differ(place: &str, stored: Option<Value>, asked: Option<Value>, lines: &mut Vec<String>) {
     match (stored, asked) {
         (Some(stored), Some(asked)) => compare(place, &stored, &asked, lines),
-        (Some(stored), None) => lines.push(format!("`{place}` is {stored} and was not asked")),
+        (Some(stored), None) => {
+            let stored = short(&stored);
+            lines.push(format!("`{place}` is {stored} and was not asked"))
+        }
         (None, Some(asked)) => {
+            let asked = short(&asked);
             lines.push(format!("`{place}` is not stored and was asked as {asked}"))
         }
         (None, None) => {}
+    }
+}
+
+/// What has a name is called by it.
+fn short(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => map.get("name").unwrap_or(value).clone(),
+        Value::Array(list) => list.iter().map(short).collect(),
+        _ => value.clone(),
     }
 }

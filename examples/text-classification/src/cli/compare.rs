@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use burn_goft_compare::{Bars, Lines};
+use burn_goft_compare::{Bars, Lines, Record, Split};
 use clap::Args;
 
 use super::shared::Shared;
@@ -89,5 +89,12 @@ pub(super) fn compare(
         true => run(&config, &mut Bars::new(), interrupted),
         false => run(&config, &mut Lines::new(notes), interrupted),
     }?;
-    super::write_line(out, report.markdown().trim_end())
+    super::write_line(out, report.markdown().trim_end())?;
+    let tested = |record: &Record| record.run.split == Split::Test && record.finished().is_some();
+    match report.records().iter().any(tested) {
+        true => Ok(()),
+        false => Err(Error::Settings(
+            "no run of the table was finished; the table says why of each".into(),
+        )),
+    }
 }

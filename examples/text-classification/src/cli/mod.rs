@@ -49,6 +49,12 @@ fn train(
     interrupted: &AtomicBool,
 ) -> Result<(), Error> {
     let config = options.config();
+    if options.shared.rank.is_some() && config.method != "lora" {
+        return Err(Error::Settings(format!(
+            "`{}` has no rank; leave out --rank, which is LoRA's",
+            config.method
+        )));
+    }
     let mut show = Show::new(notes);
     let mut on_progress = |progress: &Progress| {
         show.show(progress);
@@ -60,18 +66,24 @@ fn train(
     let outcome = crate::run::run(&config, &mut on_progress);
     show.finish();
     let outcome = outcome?;
+    let kept = match config.steps {
+        Some(steps) => format!("the state after {steps} steps"),
+        None => format!(
+            "epoch {} of at most {}",
+            outcome.best_epoch + 1,
+            config.epochs
+        ),
+    };
     let lines = [
         format!("validation: {}", outcome.validation),
         format!("test: {}", outcome.test),
         format!(
-            "{}: trained {} of {} numbers, adapter of {} bytes, {:.3} s a step, best epoch {} of {}",
+            "{}: trained {} of {} numbers, adapter of {} bytes, {:.3} s a step, kept is {kept}",
             outcome.method,
             outcome.trainable_parameters,
             outcome.total_parameters,
             outcome.adapter_bytes,
             outcome.seconds_per_step,
-            outcome.best_epoch + 1,
-            config.epochs
         ),
         format!("the adapter is in `{}`", config.out.display()),
     ];

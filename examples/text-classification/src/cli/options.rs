@@ -31,6 +31,13 @@ pub enum Command {
     Compare(Box<Compare>),
 }
 
+impl Command {
+    /// Whether it has a state to save when it is interrupted.
+    pub fn trains(&self) -> bool {
+        matches!(self, Self::Train(_) | Self::Compare(_))
+    }
+}
+
 pub(super) const DEVICES: &str = "flex, or with the feature of that name: ndarray, wgpu, wgpu-cpu (software adapters), vulkan, metal, \
                        webgpu, cuda";
 
@@ -58,6 +65,9 @@ pub struct Train {
     /// Decides the head, LoRA's factors, the held-out share and the order of the data.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+    /// Updates, instead of passes over the training data; the last state is kept, not the best one.
+    #[arg(long, conflicts_with_all = ["epochs", "patience"])]
+    pub steps: Option<usize>,
     /// Batches in an update.
     #[arg(long, default_value_t = 1)]
     pub accumulation: usize,
@@ -138,6 +148,7 @@ impl Train {
             validation_share: self.validation_share,
             targets: self.targets.clone(),
             seed: self.seed,
+            steps: self.steps,
             accumulation: self.accumulation,
             learning_rate: self.learning_rate,
             head_learning_rate: self.head_learning_rate,

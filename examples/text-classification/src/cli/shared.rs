@@ -32,9 +32,9 @@ pub struct Shared {
     /// Passes over the training data.
     #[arg(long, default_value_t = 5)]
     pub epochs: usize,
-    /// Rank of LoRA.
-    #[arg(long, default_value_t = 8)]
-    pub rank: usize,
+    /// Rank of LoRA, 8 by default.
+    #[arg(long)]
+    pub rank: Option<usize>,
     /// Longest text in tokens; what is longer is cut.
     #[arg(long, default_value_t = 128)]
     pub max_length: usize,
@@ -46,15 +46,16 @@ pub struct Shared {
 impl Shared {
     /// The settings of a run, those that are not options here at their defaults.
     pub(super) fn config(&self, out: &Path, method: &str) -> RunConfig {
+        let defaults = RunConfig::new(&self.model, &self.train, &self.eval, out, method);
         RunConfig {
             validation: self.validation.clone(),
             regression: self.regression,
             batch_size: self.batch_size,
             epochs: self.epochs,
-            rank: self.rank,
+            rank: self.rank.unwrap_or(defaults.rank),
             max_length: self.max_length,
             device: self.device.clone(),
-            ..RunConfig::new(&self.model, &self.train, &self.eval, out, method)
+            ..defaults
         }
     }
 }

@@ -125,6 +125,16 @@ fn labels(examples: &Examples) -> Result<Labels, Error> {
             names: ["entailment", "contradiction"].map(String::from),
             close,
         }),
+        false if close.iter().flatten().next().is_some() => Err(Error::data(
+            &examples.path,
+            format!(
+                "forgetting is measured on pairs of two kinds, and there is none labelled `{}`",
+                match close.contains(&Some(true)) {
+                    true => "contradiction",
+                    false => "entailment",
+                }
+            ),
+        )),
         false => Err(Error::data(
             &examples.path,
             format!(
@@ -224,7 +234,8 @@ mod tests {
     fn labels_of_neither_kind_are_refused() {
         let message = |labels: &[&str]| of(labels).unwrap_err().to_string();
         assert!(message(&["same", "other"]).contains("line 1 has `same`"));
-        assert!(message(&["entailment", "neutral"]).contains("both of them"));
+        assert!(message(&["entailment", "neutral"]).contains("none labelled `contradiction`"));
+        assert!(message(&["neutral", "contradiction"]).contains("none labelled `entailment`"));
         assert!(message(&["1", "1"]).contains("every pair has the label 1"));
         assert!(message(&["1", "NaN"]).contains("labelled with numbers"));
     }

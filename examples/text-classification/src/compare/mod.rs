@@ -8,6 +8,7 @@ mod grid;
 mod machine;
 mod splits;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -66,6 +67,41 @@ impl CompareConfig {
     }
 }
 
+impl CompareConfig {
+    /// Refuses numbers that no comparison can have.
+    fn check(&self) -> Result<(), Error> {
+        self.run.check()?;
+        let refuse = |what: String| Err(Error::Settings(what));
+        for (name, number) in [
+            (
+                "number of rates for each method",
+                self.rates_per_method as u64,
+            ),
+            ("number of seeds to choose a rate", self.tuning_seeds),
+            ("number of seeds to test with", self.test_seeds),
+        ] {
+            if !(1..=MOST).contains(&number) {
+                return refuse(format!("the {name} is {number}; it has to be 1 to {MOST}"));
+            }
+        }
+        for (name, limit) in [("training", self.limit_train), ("test", self.limit_eval)] {
+            if limit == Some(0) {
+                return refuse(format!(
+                    "the limit of {name} examples is 0; it has to be at least 1, or none"
+                ));
+            }
+        }
+        let mut seen = BTreeSet::new();
+        match self.methods.iter().find(|name| !seen.insert(*name)) {
+            Some(twice) => refuse(format!("the method `{twice}` is named twice; name it once")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// More rates, or seeds, are a slip of the keyboard.
+const MOST: u64 = 99;
+
 /// All methods, `full` first.
 pub(crate) fn method_names() -> Vec<String> {
     let mut names = METHODS.map(|method| method.name);
@@ -88,11 +124,12 @@ pub fn compare(
     observer: &mut dyn Observer,
     interrupted: &AtomicBool,
 ) -> Result<Report, Error> {
-    config.run.check()?;
+    config.check()?;
     let methods = config.methods.iter().map(|name| Method::named(name));
     let methods = methods.collect::<Result<Vec<_>, _>>()?;
     let splits = Splits::read(config)?;
-    let task = splits.task(&config.run)?;
+    let task = splits.task(&config.run);
+    let task = task.map_err(|error| drawn_without(error, config.limit_train))?;
     let pairs = config.forgetting.as_deref().map(Pairs::read).transpose()?;
     let with_pairs = pairs.is_some();
     let protocol = protocol(config, &methods, &splits, &task, pairs.as_ref())?;
@@ -119,6 +156,27 @@ pub fn compare(
     };
     report.write(&config.run.out)?;
     Ok(report)
+}
+
+/// A label that the training examples do not have may be one of those that were not drawn.
+fn drawn_without(error: Error, limit: Option<usize>) -> Error {
+    let Some(limit) = limit else {
+        return error;
+    };
+    let about = |reason: String| {
+        format!(
+            "{reason}; at most {limit} examples were drawn (`--limit-train`), draw more if the file has others"
+        )
+    };
+    match error {
+        Error::Line { path, line, reason } => Error::Line {
+            path,
+            line,
+            reason: about(reason),
+        },
+        Error::Data { path, reason } => Error::data(path, about(reason)),
+        other => other,
+    }
 }
 
 const ABOUT_MEMORY: &str = "Peak memory is the most bytes of the process's heap in use at a time while a run trains, less those in use \
