@@ -1,8 +1,8 @@
 //! The encoder: tokens to vectors.
 //!
 //! Linear layers are [`GoftLinear`]s. An adapter then rotates their input and the frozen weight needs no gradient, which costs
-//! a training step 1.0 to 1.06 of the frozen layer's time, against 1.3 to 2.1 for rotating the weight; query, key and value
-//! share one pass over their input. Without a GOFT adapter a [`GoftLinear`] is a `Linear`, so that LoRA, full fine-tuning and
+//! a training step of one layer 1.01 to 1.08 of the frozen layer's time at d = 768 and 4096, against 1.51 to 2.17 for rotating the weight;
+//! query, key and value share one pass over their input. Without a GOFT adapter a [`GoftLinear`] is a `Linear`, so that LoRA, full fine-tuning and
 //! a frozen encoder run through the same code.
 
 use burn::module::Module;
