@@ -182,7 +182,8 @@ fn lines(path: &Path) -> Result<Vec<(usize, String)>, Error> {
             line,
             reason: reason.into(),
         };
-        let text = str::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8"))?;
+        let text = str::from_utf8(bytes)
+            .map_err(|_| wrong("it is not UTF-8; save the file in that encoding"))?;
         let text = text.trim_end_matches('\r');
         match text.trim().is_empty() {
             true => Err(wrong("the line is empty")),

@@ -1,13 +1,15 @@
 //! The command line of the crate; `--help` says what there is.
 #![expect(clippy::print_stderr, reason = "a program for the command line")]
 
+use std::io::ErrorKind;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
 use peak_alloc::PeakAlloc;
-use text_classification::cli;
+use text_classification::{Error, cli};
 
 /// Counts, so that a run can say what it took.
 #[global_allocator]
@@ -33,6 +35,12 @@ fn main() -> ExitCode {
     let (mut out, mut notes) = (std::io::stdout(), std::io::stderr());
     match cli::run(&options, &mut out, &mut notes, &interrupted) {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads the results has read enough.
+        Err(Error::Io { source, path, .. })
+            if source.kind() == ErrorKind::BrokenPipe && path == Path::new(cli::OUTPUT) =>
+        {
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE

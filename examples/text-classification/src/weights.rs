@@ -36,7 +36,7 @@ pub fn load_bert(path: &Path, config: &BertConfig, device: &Device) -> Result<Be
     }
     let loaded = bert
         .load_from(&mut store)
-        .map_err(|error| Error::model(path, format!("cannot read the weights: {error}")))?;
+        .map_err(|error| Error::model(path, format!("cannot read the weights: {error}; if the file was not downloaded whole, or is a pointer of git-lfs, get it again")))?;
 
     let tensor = |name: &str, reason: String| Error::Tensor {
         path: path.into(),

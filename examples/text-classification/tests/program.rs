@@ -162,3 +162,20 @@ fn ctrl_c_stops_a_comparison_that_goes_on_to_the_same_table() {
     assert!(compare(&elsewhere).status().unwrap().success());
     assert_eq!(rows(&place), rows(&elsewhere));
 }
+
+#[test]
+fn a_reader_that_has_read_enough_is_no_failure() {
+    let mut place = Place::new("linear-probe");
+    place.config.epochs = 1;
+    place.train().unwrap();
+    let texts = common::reviews(64, 9).into_iter().map(|(_, text)| text);
+    let input = common::write_lines(&place.path("texts.txt"), texts);
+    let mut command = program();
+    command
+        .args(["predict", "--adapter"])
+        .arg(&place.config.out);
+    command.arg("--input").arg(input);
+    let mut running = command.stdout(Stdio::piped()).spawn().unwrap();
+    drop(running.stdout.take());
+    assert!(running.wait().unwrap().success());
+}

@@ -141,6 +141,9 @@ fn note_truncation(
     }
 }
 
+/// What errors call the place of results.
+pub const OUTPUT: &str = "the output";
+
 fn write_line(out: &mut dyn Write, line: &str) -> Result<(), Error> {
-    writeln!(out, "{line}").map_err(Error::io("writing to", "the output"))
+    writeln!(out, "{line}").map_err(Error::io("writing to", OUTPUT))
 }
