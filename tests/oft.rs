@@ -94,19 +94,6 @@ fn exact_blocks_are_orthogonal_and_a_neumann_series_only_near_the_identity() {
     }
 }
 
-/// Skew parameters of one block in which the planes (0, 1), (2, 3), .. turn by this angle, but for the last, which does not.
-fn turning(size: usize, degrees: f64) -> Vec<f64> {
-    let mut places = (0..size).flat_map(|i| (i + 1..size).map(move |j| (i, j)));
-    let entry = |_| {
-        let (i, j) = places.next().unwrap();
-        match i % 2 == 0 && j == i + 1 && j < size - 1 {
-            true => (degrees.to_radians() / 2.0).tan(),
-            false => 0.0,
-        }
-    };
-    (0..size * (size - 1) / 2).map(entry).collect()
-}
-
 /// `q = tan(t / 2)`: up to the angle that the documentation names. A plane at rest among planes that turn far is what converges last.
 #[test]
 fn the_exact_inverse_holds_for_rotations_by_up_to_179_degrees() {
@@ -116,7 +103,7 @@ fn the_exact_inverse_holds_for_rotations_by_up_to_179_degrees() {
     {
         let form = Oft::exact(size);
         for degrees in [90f64, 150.0, 177.0, 179.0] {
-            let found = found(&row, form, size, &turning(size, degrees));
+            let found = found(&row, form, size, &oracle::oft::turning(size, degrees));
             let (cos, sin) = (degrees.to_radians().cos(), degrees.to_radians().sin());
             let at_rest = [found[(size - 2, size - 2)], found[(size - 2, size - 1)]];
             assert_close(&row, &at_rest, &[1.0, 0.0], 16.0 * epsilon(row.dtype));

@@ -229,22 +229,12 @@ fn an_exact_inverse_is_orthogonal_whatever_the_parameters_are() {
     }
 }
 
-/// Skew parameters of one block in which all planes (0, 1), (2, 3), .. but the last turn by this angle.
-fn turning(size: usize, degrees: f64) -> Vec<f64> {
-    let places = (0..size).flat_map(|i| (i + 1..size).map(move |j| (i, j)));
-    let turns = |(i, j)| i % 2 == 0 && j == i + 1 && j < size - 1;
-    let tangent = (degrees.to_radians() / 2.0).tan();
-    places
-        .map(|place| if turns(place) { tangent } else { 0.0 })
-        .collect()
-}
-
 /// Near 180 degrees Newton's steps do not get to the end, and the bound says by how much, which the plane at rest attains.
 #[test]
 fn what_newtons_steps_leave_is_bounded_and_attained() {
     for (size, degrees, within) in [(32, 179.0, 1e-60), (32, 179.9, 0.65), (64, 179.9, 0.9)] {
         let form = Oft::exact(size);
-        let parameters = tensor_of(&turning(size, degrees));
+        let parameters = tensor_of(&oracle::oft::turning(size, degrees));
         let bounds = oft_bounds(form, parameters.clone(), size).unwrap();
         assert!(bounds.gram_spectral <= within, "{bounds:?}");
         let blocks = common::numbers(&form.blocks(parameters, size));
@@ -268,7 +258,7 @@ fn turned(adapter: &GoftAdapter, weight: &Tensor<2>) -> Tensor<2> {
 fn a_rotation_beyond_newtons_steps_is_unmerged() {
     let goft = Goft::oft(Oft::exact(32));
     for (degrees, exact) in [(90.0, true), (179.9, false)] {
-        let adapter = adapter(&goft, 32, &turning(32, degrees));
+        let adapter = adapter(&goft, 32, &oracle::oft::turning(32, degrees));
         let weight = tensor(&normal(7, 96), [32, 3], &device(), DType::F64);
         let merged = turned(&adapter, &weight);
         let unmerged = adapter.unmerge(merged).unwrap();

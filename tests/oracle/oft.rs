@@ -96,3 +96,12 @@ fn minus_inverse(q: &Matrix) -> Matrix {
     }
     right
 }
+
+/// Skew parameters of one block in which all planes (0, 1), (2, 3), .. but the last turn by this angle.
+pub(crate) fn turning(size: usize, degrees: f64) -> Vec<f64> {
+    let places = (0..size).flat_map(|i| (i + 1..size).map(move |j| (i, j)));
+    let turns = |(i, j)| i % 2 == 0 && j == i + 1 && j < size - 1;
+    let tangent = (degrees.to_radians() / 2.0).tan();
+    let entries = places.map(|place| if turns(place) { tangent } else { 0.0 });
+    entries.collect()
+}
