@@ -115,19 +115,15 @@ impl<'a> Training<'a> {
 
     /// After the validation of the last epoch.
     fn is_over(&self) -> bool {
-        let (state, config) = (&self.state, self.setting.config);
-        state.stopped
-            || match config.steps {
-                Some(steps) => state.step >= steps && state.update == 0,
-                None => state.epoch >= config.epochs,
-            }
+        self.state.stopped || self.is_through()
     }
 
-    /// Whether the epoch that has just ended would have been the last one anyway.
-    fn was_last(&self) -> bool {
-        match self.setting.config.steps {
-            Some(steps) => self.state.step >= steps,
-            None => self.state.epoch >= self.setting.config.epochs,
+    /// After all that was planned.
+    fn is_through(&self) -> bool {
+        let (state, config) = (&self.state, self.setting.config);
+        match config.steps {
+            Some(steps) => state.step >= steps && state.update == 0,
+            None => state.epoch >= config.epochs,
         }
     }
 
@@ -317,7 +313,7 @@ impl<'a> Training<'a> {
             training_loss,
             validation,
             best,
-            stops: self.state.stopped && !self.was_last(),
+            stops: self.state.stopped && !self.is_through(),
         };
         Ok((line, progress))
     }

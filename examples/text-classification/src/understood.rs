@@ -8,6 +8,9 @@ use crate::task::Task;
 /// Classes that are named; of more, these and how many others.
 const NAMED: usize = 12;
 
+/// Characters of a name that are shown.
+const LONGEST: usize = 30;
+
 /// A sentence about the labels and one about what may be wrong with them.
 pub(crate) fn sentences(examples: &Examples, task: &Task) -> Vec<String> {
     let texts = match examples.are_pairs() {
@@ -34,7 +37,7 @@ pub(crate) fn sentences(examples: &Examples, task: &Task) -> Vec<String> {
     }
     let named = counts.iter().take(NAMED);
     let named: Vec<_> = named
-        .map(|(name, (count, _))| format!("{name} ({count})"))
+        .map(|(name, (count, _))| format!("{} ({count})", short(name)))
         .collect();
     let others = match counts.len().saturating_sub(NAMED) {
         0 => String::new(),
@@ -49,6 +52,14 @@ pub(crate) fn sentences(examples: &Examples, task: &Task) -> Vec<String> {
     sentences
 }
 
+/// Not a whole text, if columns are swapped.
+fn short(name: &str) -> String {
+    match name.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}..", &name[..end]),
+        None => name.into(),
+    }
+}
+
 /// About labels that occur once. `counts` has how often, and the first line, of each.
 fn doubts(counts: &BTreeMap<&str, (usize, usize)>) -> Option<String> {
     let mut single = counts.iter().filter(|(_, (count, _))| *count == 1);
@@ -56,8 +67,9 @@ fn doubts(counts: &BTreeMap<&str, (usize, usize)>) -> Option<String> {
     let (name, (_, line)) = single.next()?;
     if 2 * singles <= counts.len() {
         return Some(format!(
-            "{singles} of them with one example, such as `{name}` in line {line}: a header looks like that, if its first column is not \
-             called `label`"
+            "{singles} of them with one example, such as `{}` in line {line}: a header looks like that, if its first column is not \
+             called `label`",
+            short(name)
         ));
     }
     let numbers = counts.keys().all(|label| label.parse::<f64>().is_ok());
@@ -102,6 +114,12 @@ mod tests {
         assert!(
             swapped[1].contains("is the label the first column"),
             "{swapped:?}"
+        );
+        let long = "a text of many letters, äöü and more of them";
+        let long = about(&[long, "b", "b", "b"], false);
+        assert!(
+            long[0].contains("a text of many letters, äöü an.. (1)"),
+            "{long:?}"
         );
         let numbers = about(&["1", "2.5", "3", "3"], false);
         assert!(numbers[1].contains("--regression"), "{numbers:?}");

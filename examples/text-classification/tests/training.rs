@@ -233,6 +233,19 @@ fn a_training_without_progress_stops_early() {
     assert_eq!(stops, [(true, false), (false, false), (false, true)]);
     let outcome = outcome.unwrap();
     assert_eq!((outcome.steps, outcome.best_epoch), (15, 0));
+
+    // The last epoch ends it anyway.
+    place.config.epochs = 3;
+    place.config.out = place.path("three");
+    let mut last = None;
+    text_classification::run(&place.config, &mut |progress| {
+        if let Progress::Epoch { stops, .. } = progress {
+            last = Some(*stops);
+        }
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert_eq!(last, Some(false));
 }
 
 #[test]
