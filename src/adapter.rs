@@ -73,7 +73,7 @@ pub struct Unmerged {
     /// The weight before the merge, `[d_input, d_output]`.
     pub weight: Tensor<2>,
     /// Bound on the condition number of what was undone: the relative error of `weight` is about this times the rounding of
-    /// its dtype. 1 for strict adapters without a norm scale.
+    /// its dtype. 1 for strict adapters, and for those of OFT by an exact inverse up to its reach, without a norm scale.
     pub condition: f64,
 }
 

@@ -141,21 +141,12 @@ fn oft_inverses(
     let (Some(form), Some(skew)) = (adapter.oft(), adapter.skew_parameter()) else {
         unreachable!("an OFT adapter has both");
     };
-    let blocks = form.blocks(skew.val().detach(), dim);
-    match form.neumann_terms {
-        None if is_orthogonal(&blocks) => Ok((blocks, 1.0)),
-        _ => crate::inverse::of_blocks(blocks, largest),
+    let skew = skew.val().detach();
+    let blocks = form.blocks(skew.clone(), dim);
+    match form.is_orthogonal(skew, dim) {
+        true => Ok((blocks, 1.0)),
+        false => crate::inverse::of_blocks(blocks, largest),
     }
-}
-
-/// To rounding: an exact inverse of OFT is beyond its reach near 180 degrees.
-fn is_orthogonal(blocks: &Tensor<3>) -> bool {
-    let [_, size, _] = blocks.dims();
-    let gram = blocks.clone().transpose().matmul(blocks.clone());
-    let identity = Tensor::<2>::eye(size, &gram.device()).cast(gram.dtype());
-    let excess = gram - identity.unsqueeze();
-    let digits = 1.0 / largest_condition(blocks.dtype());
-    excess.abs().max().into_scalar::<f64>() <= 8.0 * size as f64 * digits
 }
 
 fn invert_scale(scale: Tensor<1>, largest: f64) -> Result<(Tensor<1>, f64), Error> {

@@ -121,6 +121,29 @@ fn the_exact_inverse_holds_for_rotations_by_up_to_179_degrees() {
     }
 }
 
+/// In a large block of half precision, and where squares overflow.
+#[test]
+fn an_exact_inverse_is_finite_whatever_the_parameters_are() {
+    let device = burn::tensor::Device::flex();
+    let error = |size: usize, entry: f64, dtype: DType| {
+        let form = Oft::exact(size);
+        let skew = normal(4, form.parameter_count(size));
+        let skew: Vec<f64> = skew.iter().map(|p| entry * p).collect();
+        let skew: Tensor<1> = tensor(&skew, [skew.len()], &device, dtype);
+        let blocks = form.blocks(skew, size);
+        assert_eq!(blocks.dtype(), dtype);
+        let gram = Matrix::new(size, size, numbers(&blocks)).gram();
+        gram.minus(&Matrix::identity(size)).max()
+    };
+    for dtype in [DType::F16, DType::BF16] {
+        // Of the parameters themselves, one by one.
+        assert!(error(256, 0.1, dtype) < 8.0 * epsilon(dtype), "{dtype:?}");
+    }
+    for entry in [1e10, 1e19, 1e30] {
+        assert!(error(8, entry, DType::F32) < 1e-5, "{entry}");
+    }
+}
+
 #[test]
 fn both_sides_rotate_a_language_models_dimension() {
     for row in rows().iter().filter(|row| row.dtype == DType::F32) {

@@ -32,7 +32,6 @@ pub(super) fn skew_of(entries: Tensor<2>, size: usize) -> Tensor<3> {
 const STEPS: i32 = 21;
 
 /// What the steps leave at most: `(I - Q) X = I - E`, `|| E ||_2`, for `t`.
-#[cfg(feature = "drift")]
 pub(crate) fn newton_leaves(t: f64) -> f64 {
     (t / (2.0 + t)).powi(1 << STEPS)
 }
@@ -56,13 +55,14 @@ pub(crate) const ABOVE: f64 = 1.01;
 
 /// `[n, 1, 1]`, not below any `theta^2`, of which `-Q^2` has each twice: `(|| Q^4 ||_F / sqrt 2)^(1/2)`. It is at most `(b / 2)^(1/4)` times
 /// the largest, where `|| Q ||_F^2 / 2` can be `b / 2` times as large, for which the steps would have to be more in large blocks.
-fn largest_square(q: &Tensor<3>) -> Tensor<3> {
-    let norm = |matrices: Tensor<3>| matrices.square().sum_dim(2).sum_dim(1).sqrt();
-    let size = norm(q.clone()).clamp_min(1e-3);
+pub(super) fn largest_square(q: &Tensor<3>) -> Tensor<3> {
+    // Its largest entry 1, so that the norm neither vanishes nor overflows; an infinite square leaves Newton at its limit, `R = -I`.
+    let size = q.clone().abs().max_dim(2).max_dim(1).clamp_min(1e-30);
     let unit = q.clone() / size.clone();
     let square = unit.clone().matmul(unit);
-    let fourth = norm(square.clone().matmul(square));
-    fourth.div_scalar(SQRT_2).sqrt() * size.square().mul_scalar(ABOVE)
+    let fourth = square.clone().matmul(square);
+    let norm = fourth.square().sum_dim(2).sum_dim(1).sqrt();
+    norm.div_scalar(SQRT_2).sqrt() * size.square().mul_scalar(ABOVE)
 }
 
 fn newton(matrix: &Tensor<3>, inverse: Tensor<3>, identity: &Tensor<3>) -> Tensor<3> {

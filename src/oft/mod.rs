@@ -6,10 +6,12 @@ mod form;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use blocks::turn_blocks;
 #[cfg(feature = "drift")]
-pub(crate) use blocks::{ABOVE, newton_leaves};
-use blocks::{cayley, neumann, skew_of};
+pub(crate) use blocks::ABOVE;
+use blocks::{cayley, largest_square, neumann, skew_of};
+pub(crate) use blocks::{newton_leaves, turn_blocks};
+
+use crate::portable::compute_dtype;
 
 /// How OFT makes a rotation of an axis: its block size, and how it inverts.
 ///
@@ -65,7 +67,7 @@ impl Oft {
         doc = "`R = (I + Q)(I - Q)^-1`, or `(I + Q)(I + Q + .. + Q^k)` with `k` Neumann terms, `Q^T = -Q`"
     )]
     ///
-    /// Differentiable; the dtype of the parameters. The exact inverse is found by Newton's iteration and holds to rounding for
+    /// Differentiable; the dtype of the parameters, computed in at least f32. The exact inverse is found by Newton's iteration and holds to rounding for
     /// rotations by up to 179 degrees in blocks of up to 4096; the Cayley transform reaches 180 at infinity only. Beyond that
     #[cfg_attr(
         feature = "drift",
@@ -95,11 +97,30 @@ impl Oft {
     /// # }
     /// ```
     pub fn blocks(&self, skew: Tensor<1>, dim: usize) -> Tensor<3> {
-        let q = self.skew_matrices(skew, dim);
-        match self.neumann_terms {
+        let dtype = skew.dtype();
+        let q = self.computed(skew, dim);
+        let blocks = match self.neumann_terms {
             None => cayley(q),
             Some(terms) => neumann(q, terms),
-        }
+        };
+        blocks.cast(dtype)
+    }
+
+    /// `Q` in the dtype to compute in.
+    fn computed(&self, skew: Tensor<1>, dim: usize) -> Tensor<3> {
+        let dtype = skew.dtype();
+        self.skew_matrices(skew, dim)
+            .cast(compute_dtype(dtype, dtype))
+    }
+
+    /// Whether the blocks of these parameters are orthogonal to rounding: those of an exact inverse that Newton's steps reach.
+    pub(crate) fn is_orthogonal(&self, skew: Tensor<1>, dim: usize) -> bool {
+        let reached = || {
+            let squares = largest_square(&self.computed(skew.detach(), dim)).into_data();
+            let mut squares = squares.iter::<f64>();
+            squares.all(|t| newton_leaves(t) <= f64::EPSILON)
+        };
+        self.neumann_terms.is_none() && reached()
     }
 
     fn full_blocks(&self, dim: usize) -> usize {

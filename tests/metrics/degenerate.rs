@@ -244,18 +244,22 @@ fn neurons_without_direction() {
 /// Directions of multiples differ by rounding, and those of a neuron and its nearest neighbour in f32 by more.
 #[test]
 fn multiples_of_a_neuron_have_its_direction() {
-    let neuron = normal(9, 384);
-    let beside = |other: Vec<f64>| {
+    let beside = |neuron: &[f64], other: Vec<f64>| {
         let entries = neuron.iter().zip(other).flat_map(|(a, b)| [*a, b]);
-        hyperspherical_energy(tensor_of(&Matrix::new(384, 2, entries.collect())))
+        let matrix = Matrix::new(neuron.len(), 2, entries.collect());
+        hyperspherical_energy(tensor_of(&matrix))
     };
-    for k in 1..200 {
-        let multiple = neuron.iter().map(|v| f64::from(k) / 7.0 * v).collect();
-        undefined("energy", beside(multiple), "same direction");
+    for d in [3, 384, 16384] {
+        let neuron = normal(9, d);
+        for k in 1..60 {
+            let multiple = neuron.iter().map(|v| f64::from(k) / 7.0 * v).collect();
+            undefined("energy", beside(&neuron, multiple), "same direction");
+        }
     }
+    let neuron = normal(9, 384);
     let mut near = neuron.clone();
     near[5] += 1e-7 * near[5];
-    let energy = beside(near).unwrap();
+    let energy = beside(&neuron, near).unwrap();
     let sine: f64 = 1e-7 * neuron[5] / neuron.iter().map(|v| v * v).sum::<f64>().sqrt();
     assert!((energy * sine.abs() / 2.0 - 1.0).abs() < 0.05, "{energy}");
 }

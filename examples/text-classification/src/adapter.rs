@@ -22,6 +22,7 @@ pub(crate) struct Saved {
     /// Folder or name of the pretrained model.
     pub(crate) model: String,
     /// SHA-256 of its weights.
+    #[serde(default)]
     pub(crate) weights: String,
     pub(crate) method: String,
     /// Paths of the parameters the method was applied to.

@@ -32,6 +32,9 @@ pub(crate) struct State {
     pub(crate) stopped: bool,
     /// Time spent in updates.
     pub(crate) seconds: f64,
+    /// The most bytes in use during updates.
+    #[serde(default)]
+    pub(crate) peak: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,6 +53,7 @@ impl State {
             best: None,
             stopped: false,
             seconds: 0.0,
+            peak: None,
         }
     }
 }
@@ -61,6 +65,7 @@ pub(crate) struct Origin {
     /// SHA-256 of the data files.
     pub(crate) data: Vec<String>,
     /// SHA-256 of the pretrained weights.
+    #[serde(default)]
     pub(crate) weights: String,
 }
 

@@ -88,8 +88,7 @@ struct Raw {
     max_position_embeddings: usize,
     pad_token_id: Option<usize>,
     type_vocab_size: Option<usize>,
-    #[serde(default = "bert_epsilon")]
-    layer_norm_eps: f64,
+    layer_norm_eps: Option<f64>,
     #[serde(default = "gelu_name", alias = "activation")]
     hidden_act: String,
     #[serde(default = "absolute")]
@@ -174,10 +173,6 @@ impl Disentangled {
             },
         })
     }
-}
-
-fn bert_epsilon() -> f64 {
-    1e-12
 }
 
 fn gelu_name() -> String {
@@ -265,7 +260,10 @@ impl Raw {
             false => 0,
         };
         let positions = self.max_position_embeddings.saturating_sub(first_position);
-        let embedding = self.embedding_size.unwrap_or(self.hidden_size);
+        let embedding = match kind.narrow {
+            Some(usual) => self.embedding_size.unwrap_or(usual),
+            None => self.hidden_size,
+        };
         let types = kind
             .types
             .map(|usual| self.type_vocab_size.unwrap_or(usual));
@@ -310,7 +308,7 @@ impl Raw {
             positions,
             first_position,
             types: types.unwrap_or(0),
-            norm_epsilon: self.layer_norm_eps,
+            norm_epsilon: self.layer_norm_eps.unwrap_or(kind.epsilon),
             activation: *activation,
         })
     }
@@ -330,6 +328,11 @@ mod tests {
         assert_eq!(config.norm_epsilon, 1e-12);
         assert_eq!(config.activation, Activation::Gelu);
         assert_eq!((config.hidden, config.heads, config.positions), (12, 3, 8));
+        // `embedding_size` is ELECTRA's, and its own default.
+        let of = |kind: &str| BertConfig::parse(&TINY.replacen("\"bert\"", kind, 1)).unwrap();
+        assert_eq!(of("\"bert\", \"embedding_size\": 5").embedding, 12);
+        assert_eq!(of("\"electra\", \"embedding_size\": 5").embedding, 5);
+        assert_eq!(of("\"electra\"").embedding, 128);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -40,9 +40,9 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
         .map_err(|error| Error::run(path, format!("not what this program writes there: {error}")))
 }
 
-/// A folder that no other process of this program writes to while the value lives.
+/// A folder that no other process of this program writes to while the value lives. The file stays: whoever removed it could remove that
+/// of the next one, who would then hold a lock on nothing.
 pub(crate) struct FolderLock {
-    path: PathBuf,
     _file: File,
 }
 
@@ -56,15 +56,8 @@ impl FolderLock {
                 "another process is writing to it; wait for that one, or name another folder",
             )),
             // Some network file systems have no locks.
-            _ => Ok(Self { path, _file: file }),
+            _ => Ok(Self { _file: file }),
         }
-    }
-}
-
-impl Drop for FolderLock {
-    fn drop(&mut self) {
-        // Left behind it does no harm.
-        let _ = std::fs::remove_file(&self.path);
     }
 }
 

@@ -127,6 +127,18 @@ impl ModelFiles {
     pub fn load(&self, max_length: usize, device: &Device) -> Result<Pretrained, Error> {
         let config = BertConfig::load(&self.config)?;
         let max_length = max_length.min(config.positions);
+        if let TokenizerFile::Vocabulary(path) = &self.tokenizer
+            && !config.kind.word_pieces
+        {
+            return Err(Error::model(
+                path,
+                format!(
+                    "a vocabulary does not say how the tokenizer of a `{}` works; add its tokenizer.json, which the transformers library \
+                     writes (`save_pretrained` of the tokenizer)",
+                    config.kind.name
+                ),
+            ));
+        }
         let (path, tokenizer) = match &self.tokenizer {
             TokenizerFile::Json(path) => (path, TextTokenizer::from_json(path, max_length)?),
             TokenizerFile::Vocabulary(path) => {

@@ -1,7 +1,7 @@
 //! The encoders of BERT's family: what each does in its own way.
 
 /// A kind of encoder, the `model_type` of its `config.json`.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub struct Kind {
     /// `model_type`.
     pub name: &'static str,
@@ -19,6 +19,12 @@ pub struct Kind {
     pub(crate) positions: bool,
     /// How scores depend on the distance of tokens.
     pub(crate) distance: Distance,
+    /// Width of a token's vector before the layers if the settings do not say, where it may be another than theirs.
+    pub(crate) narrow: Option<usize>,
+    /// Added to the variance in a layer norm if the settings do not say.
+    pub(crate) epsilon: f64,
+    /// Whether a `vocab.txt` says how its tokenizer works.
+    pub(crate) word_pieces: bool,
 }
 
 /// How the score of two tokens depends on their distance, beyond the positions in their vectors.
@@ -97,6 +103,9 @@ const BERT: Kind = Kind {
     pairs_by_type: true,
     positions: true,
     distance: Distance::Unseen,
+    narrow: None,
+    epsilon: 1e-12,
+    word_pieces: true,
 };
 
 const ROBERTA: Kind = Kind {
@@ -104,6 +113,7 @@ const ROBERTA: Kind = Kind {
     prefix: "roberta",
     after_padding: true,
     pairs_by_type: false,
+    word_pieces: false,
     ..BERT
 };
 
@@ -130,6 +140,7 @@ pub const KINDS: &[Kind] = &[
     Kind {
         name: "electra",
         prefix: "electra",
+        narrow: Some(128),
         ..BERT
     },
     Kind {
@@ -149,6 +160,8 @@ pub const KINDS: &[Kind] = &[
         pairs_by_type: false,
         positions: false,
         distance: Distance::Disentangled,
+        epsilon: 1e-7,
+        word_pieces: false,
         ..BERT
     },
 ];

@@ -65,7 +65,7 @@ impl Predictor {
                 format!(
                     "it was trained on weights with the SHA-256 {}.., and those of `{model}` have {}..; name the right model with \
                      `--model`, or use these all the same with `--other-weights`",
-                    &saved.weights[..12],
+                    saved.weights.get(..12).unwrap_or(&saved.weights),
                     &weights[..12]
                 ),
             ));

@@ -222,10 +222,12 @@ fn open_folder(config: &RunConfig) -> Result<FolderLock, Error> {
             "it holds a finished run; name another folder",
         ));
     }
-    if adapter::exists(out) {
+    let unfinished = checkpoint::exists(out)?;
+    // A run that was killed at its very end has both.
+    if adapter::exists(out) && !(config.resume && unfinished) {
         return Err(Error::run(out, "it holds an adapter; name another folder"));
     }
-    match (config.resume, checkpoint::exists(out)?) {
+    match (config.resume, unfinished) {
         (false, true) => Err(Error::run(
             out,
             "it holds a run that has not finished; go on with --resume, or name another folder",

@@ -46,8 +46,6 @@ pub(crate) struct Training<'a> {
     pub(crate) state: State,
     /// The trained parameters of the best epoch.
     best: Option<ModuleRecord>,
-    /// The most bytes in use during updates.
-    peak: Option<u64>,
 }
 
 /// A training that has come to its end.
@@ -71,7 +69,6 @@ impl<'a> Training<'a> {
             optimizer: optimizer.init(),
             state: State::start(),
             best: None,
-            peak: None,
         }
     }
 
@@ -167,10 +164,11 @@ impl<'a> Training<'a> {
                     seconds: self.state.seconds - before,
                 };
                 if on_progress(&progress).is_break() {
+                    self.state.peak = self.state.peak.max(self.setting.heap.peak());
                     return Err(self.interrupt()?);
                 }
             }
-            self.peak = self.peak.max(self.setting.heap.peak());
+            self.state.peak = self.state.peak.max(self.setting.heap.peak());
             let (line, progress) = self.end_epoch()?;
             log.write(&line)?;
             self.save()?;
@@ -185,7 +183,7 @@ impl<'a> Training<'a> {
             best,
             steps: self.state.step,
             seconds_per_step: self.state.seconds / self.state.step as f64,
-            peak_memory_bytes: self.peak,
+            peak_memory_bytes: self.state.peak,
         })
     }
 

@@ -60,7 +60,10 @@ pub fn load_bert(path: &Path, config: &BertConfig, device: &Device) -> Result<Be
             .any(|part| name.starts_with(part));
         // Numbers in the order of counting and zeros, which models of some versions carry along.
         let counted = ["embeddings.position_ids", "embeddings.token_type_ids"];
-        encoder && !counted.contains(&name.as_str())
+        // Left over from a pretraining that looked at them in another way.
+        let unread = name.ends_with("._weight")
+            || !kind.positions && name.starts_with("embeddings.position_embeddings.");
+        encoder && !unread && !counted.contains(&name.as_str())
     };
     if let Some(name) = loaded.unused.iter().find(homeless) {
         let layers = config.layers;

@@ -12,7 +12,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 use serde::Deserialize;
 use text_classification::{
-    Bert, BertConfig, Error, KINDS, Predictor, Text, TokenBatch, Tokens, load_bert,
+    Bert, BertConfig, Error, KINDS, ModelFiles, Predictor, Text, TokenBatch, Tokens, load_bert,
 };
 use tokenizers::Tokenizer;
 use tokenizers::models::wordlevel::WordLevel;
@@ -216,6 +216,58 @@ fn weights_of_another_kind_are_refused() {
     );
     let message = message.unwrap_err().to_string();
     assert!(message.contains("has shape"), "{message}");
+}
+
+/// What published files carry along: a table that DeBERTa's model does not read.
+#[test]
+fn tables_that_are_not_read_may_stay() {
+    let bytes = std::fs::read(folder("deberta-v2").join("model.safetensors")).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let words = file.tensor("embeddings.word_embeddings.weight").unwrap();
+    let extra = [
+        "embeddings.position_embeddings.weight",
+        "embeddings.word_embeddings._weight",
+    ];
+    let tensors = file.iter().map(|(name, view)| (name.to_string(), view));
+    let tensors = tensors.chain(extra.map(|name| (name.to_string(), words.clone())));
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("model.safetensors");
+    std::fs::write(&path, safetensors::serialize(tensors, None).unwrap()).unwrap();
+    let bert = load_bert(&path, &config("deberta-v2"), &Device::flex()).unwrap();
+    assert!(largest_error(&bert, &references("deberta-v2"), 0) < TOLERANCE);
+    let refused = load_bert(&path, &config("bert"), &Device::flex());
+    assert!(refused.is_err());
+}
+
+/// A vocabulary alone says nothing of another kind's special tokens.
+#[test]
+fn a_vocabulary_is_not_enough_for_every_kind() {
+    for (kind, enough) in [
+        ("bert", true),
+        ("distilbert", true),
+        ("electra", true),
+        ("mpnet", false),
+        ("deberta-v2", false),
+    ] {
+        let place = tempfile::tempdir().unwrap();
+        for file in ["config.json", "model.safetensors"] {
+            std::fs::copy(folder(kind).join(file), place.path().join(file)).unwrap();
+        }
+        std::fs::write(place.path().join("vocab.txt"), WORDS.join("\n")).unwrap();
+        let loaded = ModelFiles::in_folder(place.path())
+            .unwrap()
+            .load(16, &Device::flex());
+        match loaded {
+            Ok(_) => assert!(enough, "{kind}"),
+            Err(error) => {
+                let message = error.to_string();
+                assert!(
+                    !enough && message.contains("add its tokenizer.json"),
+                    "{message}"
+                );
+            }
+        }
+    }
 }
 
 /// With a tokenizer of its own, on pairs, from training to an answer.

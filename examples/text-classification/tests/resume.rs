@@ -158,6 +158,33 @@ fn a_run_is_not_resumed_as_another() {
     );
 }
 
+/// Between its adapter and its metrics.
+#[test]
+fn a_run_that_was_killed_at_its_end_is_finished() {
+    let mut place = place("goft");
+    let stopped = stop_after(&place.config, 11).unwrap_err();
+    let Error::Interrupted { folder, .. } = stopped else {
+        panic!("{stopped}");
+    };
+    let copy = place.path("copy");
+    let name = folder.file_name().unwrap().to_owned();
+    copy_folder(&folder, &copy);
+    place.config.resume = true;
+    let outcome = straight(&place.config).unwrap();
+    std::fs::remove_file(place.out("metrics.json")).unwrap();
+    copy_folder(&copy, &place.config.out.join(name));
+    let again = straight(&place.config).unwrap();
+    assert_eq!(again.test, outcome.test);
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
 #[test]
 fn without_a_checkpoint_there_is_nothing_to_resume() {
     let mut place = place("goft");

@@ -104,8 +104,11 @@ pub(super) fn measure(before: &Host, after: &Host) -> Result<EnergyChange, Error
     })
 }
 
-/// What rounding can put between the directions of a vector and of a multiple of it.
-const SAME: f64 = 8.0 * f64::EPSILON;
+/// What rounding can put between the directions of a vector of this many numbers and of a multiple of it; their norms' grows with the root
+/// of the number.
+fn rounding(length: usize) -> f64 {
+    f64::EPSILON * (8.0 + (length as f64).sqrt() / 4.0)
+}
 
 fn energy(neurons: &Host) -> Result<f64, Error> {
     if neurons.rows < 2 {
@@ -121,10 +124,11 @@ fn energy(neurons: &Host) -> Result<f64, Error> {
         );
     }
     let directions = Directions::of(neurons);
+    let same = rounding(neurons.columns);
     let mut energy = 0.0;
     for pair in directions.pairs() {
         let distance = pair.distance();
-        if distance <= SAME {
+        if distance <= same {
             return undefined(
                 METRIC,
                 "two neurons have the same direction, and the energy is infinite",
