@@ -17,7 +17,7 @@ const MIB: u64 = 1 << 20;
 /// The peak of a run of the tiny model that takes `extra` bytes for the time of one step, and four times as many after its epoch.
 fn peak(extra: u64) -> u64 {
     let mut place = Place::new("full");
-    place.config.epochs = 1;
+    place.config.epochs = 2;
     let mut on_progress = |progress: &Progress| {
         let times = match progress {
             Progress::Step { step: 2, .. } => 1,
