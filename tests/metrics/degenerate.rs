@@ -251,7 +251,7 @@ fn multiples_of_a_neuron_have_its_direction() {
     };
     for d in [3, 384, 16384] {
         let neuron = normal(9, d);
-        for k in 1..60 {
+        for k in 1..300 {
             let multiple = neuron.iter().map(|v| f64::from(k) / 7.0 * v).collect();
             undefined("energy", beside(&neuron, multiple), "same direction");
         }
