@@ -33,9 +33,11 @@ pub(crate) fn of_blocks(blocks: Tensor<3>, largest: f64) -> Result<(Tensor<3>, f
     Ok((Tensor::from_data(data, (&device, dtype)), worst))
 }
 
+/// Of the Gram matrix: to its 64th power.
+const SQUARINGS: u32 = 6;
+
 /// `|| A ||_2^2`, at most `b^(1/64)` times as large: the largest eigenvalue of `G = A^T A` is not above the 64th root of the trace of `G^64`.
 fn squared_norm(matrix: &[f64], size: usize) -> f64 {
-    let entry = |row: usize, column: usize| row * size + column;
     // `A^T B`, a row of each at a time.
     let product = |a: &[f64], b: &[f64]| {
         let mut product = vec![0.0; size * size];
@@ -51,7 +53,7 @@ fn squared_norm(matrix: &[f64], size: usize) -> f64 {
     let mut power = product(matrix, matrix);
     let mut logarithm = 0.0;
     for squaring in 0..=SQUARINGS {
-        let trace: f64 = (0..size).map(|i| power[entry(i, i)]).sum();
+        let trace: f64 = (0..size).map(|i| power[i * size + i]).sum();
         // Of what the trace is taken out of, at its root.
         logarithm += trace.ln() / f64::from(1 << squaring);
         if squaring < SQUARINGS {
@@ -61,8 +63,6 @@ fn squared_norm(matrix: &[f64], size: usize) -> f64 {
     }
     logarithm.exp()
 }
-
-const SQUARINGS: u32 = 6;
 
 /// By Gauss and Jordan with the largest pivot of each column; not finite for a singular matrix.
 fn invert(matrix: &[f64], size: usize) -> Vec<f64> {

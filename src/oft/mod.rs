@@ -67,8 +67,9 @@ impl Oft {
         doc = "`R = (I + Q)(I - Q)^-1`, or `(I + Q)(I + Q + .. + Q^k)` with `k` Neumann terms, `Q^T = -Q`"
     )]
     ///
-    /// Differentiable; the dtype of the parameters, computed in at least f32. The exact inverse is found by Newton's iteration and holds to rounding for
-    /// rotations by up to 179 degrees in blocks of up to 4096; the Cayley transform reaches 180 at infinity only. Beyond that
+    /// Differentiable; the dtype of the parameters, computed in at least f32. The exact inverse is found by Newton's iteration and
+    /// holds to rounding for rotations by up to 179 degrees in blocks of up to 4096; the Cayley transform reaches 180 at infinity only.
+    /// Beyond that
     #[cfg_attr(
         feature = "drift",
         doc = "[`oft_bounds`](crate::oft_bounds) says how far from orthogonal the blocks may be."

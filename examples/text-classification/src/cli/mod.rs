@@ -7,7 +7,6 @@ mod show;
 
 use std::io::Write;
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::data::{Examples, Text, read_texts};
@@ -17,7 +16,7 @@ use crate::predict::Predictor;
 use crate::progress::Progress;
 
 pub use compare::Compare;
-pub use options::{Command, Eval, On, Options, Predict, Train};
+pub use options::{Command, Eval, Options, Predict, Train, Use};
 pub use shared::Shared;
 use show::Show;
 
@@ -91,7 +90,7 @@ fn train(
 }
 
 fn eval(options: &Eval, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Error> {
-    let predictor = load(&options.adapter, &options.on)?;
+    let predictor = load(&options.adapter)?;
     let examples = Examples::read(&options.eval)?;
     let texts: Vec<Text> = examples.rows.iter().map(|row| row.text.clone()).collect();
     let metrics = predictor.evaluate(&examples)?;
@@ -106,7 +105,7 @@ fn eval(options: &Eval, out: &mut dyn Write, notes: &mut dyn Write) -> Result<()
 }
 
 fn predict(options: &Predict, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Error> {
-    let predictor = load(&options.adapter, &options.on)?;
+    let predictor = load(&options.adapter)?;
     let texts = read_texts(&options.input, predictor.takes_pairs())?;
     let predictions = predictor.predict(&texts)?;
     note_truncation(&predictor, &texts, notes)?;
@@ -120,13 +119,13 @@ fn predict(options: &Predict, out: &mut dyn Write, notes: &mut dyn Write) -> Res
     Ok(())
 }
 
-fn load(adapter: &Path, on: &On) -> Result<Predictor, Error> {
-    let device = device(&on.device).map_err(Error::Settings)?;
-    match &on.model {
-        Some(model) if on.other_weights => {
-            Predictor::load_on_other_weights(adapter, model, &device)
+fn load(from: &Use) -> Result<Predictor, Error> {
+    let device = device(&from.device).map_err(Error::Settings)?;
+    match &from.model {
+        Some(model) if from.other_weights => {
+            Predictor::load_on_other_weights(&from.adapter, model, &device)
         }
-        model => Predictor::load(adapter, model.as_deref(), &device),
+        model => Predictor::load(&from.adapter, model.as_deref(), &device),
     }
 }
 

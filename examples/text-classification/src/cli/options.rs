@@ -94,9 +94,6 @@ pub struct Train {
 /// Options of `eval`.
 #[derive(Clone, Debug, Args)]
 pub struct Eval {
-    /// The --out of a training.
-    #[arg(long)]
-    pub adapter: PathBuf,
     /// Labelled file.
     #[arg(long)]
     pub eval: PathBuf,
@@ -108,15 +105,12 @@ pub struct Eval {
         missing_docs,
         reason = "clap would take it for the help of the command"
     )]
-    pub on: On,
+    pub adapter: Use,
 }
 
 /// Options of `predict`.
 #[derive(Clone, Debug, Args)]
 pub struct Predict {
-    /// The --out of a training.
-    #[arg(long)]
-    pub adapter: PathBuf,
     /// A text a line, or text TAB text for pairs; - is standard input.
     #[arg(long, default_value = "-")]
     pub input: PathBuf,
@@ -125,12 +119,15 @@ pub struct Predict {
         missing_docs,
         reason = "clap would take it for the help of the command"
     )]
-    pub on: On,
+    pub adapter: Use,
 }
 
-/// What an adapter is used on.
+/// Which adapter is used, and on what.
 #[derive(Clone, Debug, Args)]
-pub struct On {
+pub struct Use {
+    /// The --out of a training.
+    #[arg(long)]
+    pub adapter: PathBuf,
     /// The pretrained model, if it is no longer where the training found it.
     #[arg(long)]
     pub model: Option<String>,
