@@ -1,17 +1,19 @@
-//! A training step of one linear layer, by what is trained: against the frozen layer's forward pass and input gradient.
+//! A training step of one linear layer, by what is trained: against the frozen layer's forward pass
+//! and input gradient.
 //!
 //! ```text
 //! cargo bench --bench adapter_step -- [--quick] [--json] [--device NAME]
 //! ```
 //!
-//! Every step computes the layer's output for `n` inputs, and from an output gradient of ones the derivatives by the inputs and
-//! by what is trained. The frozen layer trains nothing; the others train an adapter on the same weight.
+//! Every step computes the layer's output for `n` inputs, and from an output gradient of ones the
+//! derivatives by the inputs and by what is trained. The frozen layer trains nothing; the others
+//! train an adapter on the same weight.
 mod support;
 
 use burn::module::{Lora, Module};
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::{DType, Device, Tensor};
-use burn_goft::{Goft, GoftLinear, GoftModule, rotate_portable};
+use burn::tensor::{DType, Device, Gradients, Tensor};
+use burn_goft::{Goft, GoftLinear, GoftModule, Turn, rotate_portable};
 use clap::Parser;
 use support::{Options, Row, Timed};
 
@@ -30,10 +32,11 @@ fn main() {
 }
 
 /// Forward, then backward from ones.
-fn step(x: &Tensor<2>, forward: impl Fn(Tensor<2>) -> Tensor<2>) {
+fn step(x: &Tensor<2>, forward: impl Fn(Tensor<2>) -> Tensor<2>) -> Gradients {
     let x = x.clone().require_grad();
     let gradients = forward(x.clone()).backward();
     assert!(x.grad(&gradients).is_some());
+    gradients
 }
 
 fn steps(n: usize, d: usize, m: usize, device: &Device, options: &Options) -> Vec<Row> {
@@ -63,8 +66,9 @@ fn steps(n: usize, d: usize, m: usize, device: &Device, options: &Options) -> Ve
     calls.push(call("LoRA r=8", &x, move |x| lora.forward(x)));
     let portable = input_side(&strict);
     calls.push(call("GOFT, portable", &x, move |x| {
-        let blocks = portable.adapter().expect("just attached").blocks();
-        linear.forward(rotate_portable(x, blocks, 1, true))
+        let adapter = portable.adapter().expect("just attached");
+        let blocks = adapter.blocks().expect("GOFT is made of pairs");
+        linear.forward(rotate_portable(x, blocks, Turn::new(1).transposed()))
     }));
     support::take_turns(&mut calls, options.rounds(), device);
 

@@ -1,17 +1,19 @@
-//! A rotation against a copy of the same tensor: it reads each number once and writes it once, and should cost what that costs.
+//! A rotation against a copy of the same tensor: it reads each number once and writes it once, and
+//! should cost what that costs.
 //!
 //! ```text
 //! cargo bench --bench rotate -- [--quick] [--json] [--device NAME] [--dtype f32]
 //! ```
 //!
-//! A copy is a new buffer filled from the tensor: on a CPU backend by as many threads as the kernels have, on a device by the
-//! device. `forward` is `R^T` on the last axis of activations, `merge` is `R W` on the first axis of a weight, `backward` the
-//! derivatives by input and blocks. Portable is the same by the backend's own tensor operations.
+//! A copy is a new buffer filled from the tensor: on a CPU backend by as many threads as the
+//! kernels have, on a device by the device. `forward` is `R^T` on the last axis of activations,
+//! `merge` is `R W` on the first axis of a weight, `backward` the derivatives by input and blocks.
+//! Portable is the same by the backend's own tensor operations.
 mod support;
 
 use burn::backend::Dispatch;
 use burn::tensor::{DType, Device, Tensor};
-use burn_goft::{Givens, GivensOps, rotate, rotate_portable, rotate_transpose};
+use burn_goft::{Givens, GivensOps, Turn, rotate, rotate_portable, rotate_transpose};
 use clap::Parser;
 use rayon::prelude::*;
 use support::{Options, Row, Timed};
@@ -44,7 +46,7 @@ fn copy<const D: usize>(x: &Tensor<D>, options: &Options) -> Timed {
     if !support::on_heap(&options.device) {
         let x = x.clone();
         // What every device can do that reads all and writes all.
-        return Timed::new("copy", "forward", move || drop(x.clone().add_scalar(0.0)));
+        return Timed::new("copy", "forward", move || x.clone().add_scalar(0.0));
     }
     let bytes = x.to_data().as_bytes().to_vec();
     Timed::new("copy", "forward", move || {
@@ -57,6 +59,7 @@ fn copy<const D: usize>(x: &Tensor<D>, options: &Options) -> Timed {
                 room.write_copy_of_slice(bytes);
             });
         std::hint::black_box(&mut room);
+        room
     })
 }
 
@@ -64,10 +67,11 @@ fn activations(n: usize, d: usize, device: &Device, dtype: DType, options: &Opti
     let x = support::tensor([n, d], 2.0, device, dtype);
     let grad = support::tensor([n, d], 1.0, device, dtype);
     let blocks = blocks(d, device);
+    let back = Turn::new(1).transposed();
     let mut calls = vec![copy(&x, options)];
     let inputs = (x.clone(), blocks.clone());
     calls.push(Timed::new("rotate", "forward", move || {
-        drop(rotate_transpose(inputs.0.clone(), inputs.1.clone(), 1));
+        rotate_transpose(inputs.0.clone(), inputs.1.clone(), 1)
     }));
     let inputs = [
         x.clone().into_dispatch(),
@@ -76,10 +80,10 @@ fn activations(n: usize, d: usize, device: &Device, dtype: DType, options: &Opti
     ];
     calls.push(Timed::new("rotate", "backward", move || {
         let [x, grad, blocks] = inputs.clone();
-        drop(Dispatch::givens_gradients(x, grad, blocks, 1, true));
+        Dispatch::givens_gradients(x, grad, blocks, back)
     }));
     calls.push(Timed::new("portable", "forward", move || {
-        drop(rotate_portable(x.clone(), blocks.clone(), 1, true));
+        rotate_portable(x.clone(), blocks.clone(), back)
     }));
     support::take_turns(&mut calls, options.rounds(), device);
     report(&calls, n, d, None, dtype, options)
@@ -90,7 +94,7 @@ fn merge(d: usize, device: &Device, dtype: DType, options: &Options) -> Vec<Row>
     let blocks = blocks(d, device);
     let mut calls = vec![copy(&weight, options)];
     calls.push(Timed::new("merge", "forward", move || {
-        drop(rotate(weight.clone(), blocks.clone(), 0));
+        rotate(weight.clone(), blocks.clone(), 0)
     }));
     support::take_turns(&mut calls, options.rounds(), device);
     report(&calls, d, d, Some(d), dtype, options)

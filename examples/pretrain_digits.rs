@@ -4,7 +4,8 @@
 //! cargo run --release --example pretrain_digits
 //! ```
 //!
-//! writes `examples/data/digits_vit.safetensors`, a minute and a half on two cores; a second run writes the same bytes.
+//! writes `examples/data/digits_vit.safetensors`, a minute and a half on two cores; a second run
+//! writes the same bytes.
 #![expect(clippy::print_stdout, reason = "a program for the command line")]
 
 use std::error::Error;
@@ -16,16 +17,8 @@ use burn::optim::{AdamWConfig, GradientsParams};
 use burn::store::{ModuleSnapshot, SafetensorsStore};
 use burn::tensor::Device;
 use clap::Parser;
+use digits::{Batch, Digit, Digits, Mounting, Order, SIDE, Vit};
 use indicatif::{ProgressBar, ProgressStyle};
-
-#[path = "quickstart/data.rs"]
-#[expect(dead_code, reason = "the quickstart uses the rest")]
-mod data;
-#[path = "quickstart/model.rs"]
-mod model;
-
-use data::{Batch, Digit, Digits, Mounting, Order, SIDE};
-use model::Vit;
 
 const SEED: u64 = 1;
 const BATCH: usize = 50;

@@ -1,13 +1,15 @@
-//! A camera was remounted sideways; a vision transformer that reads digits is adapted to it, by five methods.
+//! A camera was remounted sideways; a vision transformer that reads digits is adapted to it, by
+//! five methods.
 //!
 //! ```text
 //! cargo run --release --example quickstart
 //! ```
 //!
-//! The model (`quickstart/model.rs`) is made of burn's own layers and was pretrained on upright digits
-//! (`pretrain_digits.rs`). Now images come rotated by 90 degrees, and 300 of them are labelled. Full fine-tuning, burn's
-//! LoRA, GOFT, GOFT with neuron scaling and qGOFT learn from the same images in the same order; the head stays as it was
-//! for all. What is measured is in `quickstart/measure.rs`, the learning rates in `quickstart/methods.rs`.
+//! The model (`digits/src/model.rs`) is made of burn's own layers and was pretrained on upright
+//! digits (`pretrain_digits.rs`). Now images come rotated by 90 degrees, and 300 of them are
+//! labeled. Full fine-tuning, burn's LoRA, GOFT, GOFT with neuron scaling and qGOFT learn from the
+//! same images in the same order; the head stays as it was for all. What is measured is in
+//! `quickstart/measure.rs`, the learning rates in `quickstart/methods.rs`.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -24,22 +26,16 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 use burn_goft::{Goft, GoftModule, NormScale, Penalty};
 use clap::Parser;
+use digits::{Batch, Vit, pretrained};
 
 #[path = "quickstart/angles.rs"]
 mod angles;
-#[path = "quickstart/checkpoint.rs"]
-mod checkpoint;
-#[path = "quickstart/data.rs"]
-#[expect(dead_code, reason = "pretraining uses the rest")]
-mod data;
 #[path = "support/device.rs"]
 mod device;
 #[path = "quickstart/measure.rs"]
 mod measure;
 #[path = "quickstart/methods.rs"]
 mod methods;
-#[path = "quickstart/model.rs"]
-mod model;
 #[path = "quickstart/options.rs"]
 mod options;
 #[path = "quickstart/plots.rs"]
@@ -51,9 +47,7 @@ mod train;
 #[path = "quickstart/tune.rs"]
 mod tune;
 
-use data::Batch;
 use methods::Method;
-use model::Vit;
 
 // ANCHOR: attach
 /// What each method trains. All but full fine-tuning adapt the `Linear` weights of the encoder.
@@ -87,11 +81,7 @@ fn train_step(
     let cross_entropy = CrossEntropyLossConfig::new().init(&batch.labels.device());
     let loss = cross_entropy.forward(model.forward(batch.images), batch.labels);
     let loss = match penalty_strength {
-        Some(strength) => {
-            loss + model
-                .orthogonality_penalty(Penalty::Paper)
-                .mul_scalar(strength)
-        }
+        Some(strength) => loss + model.adapter_penalty(Penalty::Paper).mul_scalar(strength),
         None => loss,
     };
     let gradients = GradientsParams::from_grads(loss.backward(), &model);
@@ -100,12 +90,12 @@ fn train_step(
 // ANCHOR_END: train_step
 
 // ANCHOR: save_load_merge
-/// Saves the adapter alone, loads it into a fresh pretrained model, and folds it into that model's weights. Returns the
-/// largest difference between the logits of the three.
+/// Saves the adapter alone, loads it into a fresh pretrained model, and folds it into that model's
+/// weights. Returns the largest difference between the logits of the three.
 fn save_load_merge(adapted: &Vit, file: &Path, images: Tensor<2>) -> Result<f64, Box<dyn Error>> {
-    adapted.save_goft(file)?;
-    let loaded = checkpoint::pretrained(&images.device())?.load_goft(file)?;
-    let merged = loaded.clone().merge_goft()?;
+    adapted.save_adapters(file)?;
+    let loaded = pretrained(&images.device())?.load_adapters(file)?;
+    let merged = loaded.clone().merge_adapters()?;
 
     let expected = adapted.forward(images.clone());
     let differences = [loaded, merged].map(|model| {

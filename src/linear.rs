@@ -1,38 +1,41 @@
 //! A `Linear` that rotates its input: the side to train with.
 
-use std::array;
+use std::borrow::Borrow;
 
 use burn::module::{
     Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
     Param,
 };
 use burn::nn::Linear;
-use burn::tensor::module::linear;
 use burn::tensor::{Device, Tensor};
 
 use crate::adapter::GoftAdapter;
+use crate::checkpoint::{AdapterFile, IntoAdapterFile};
 use crate::error::Error;
-use crate::goft::Goft;
-use crate::module::GoftModule;
-use crate::rotate::rotate_transpose_each;
+use crate::model::{Goft, GoftModule};
 
 /// A drop-in for burn's [`Linear`] that applies a GOFT adapter to its input.
 ///
 /// With the activations `x [.., d_input]` as rows,
+///
 #[cfg_attr(
-    doc,
+    docsrs,
     doc = r#"$$y = (x R \mathrm{diag}(s_{in})) W \mathrm{diag}(s_{out}) + b$$"#
 )]
-#[cfg_attr(not(doc), doc = "`y = (x R diag(s_in)) W diag(s_out) + b`")]
-/// which is the layer that the weight side gives, computed without an effective weight: `W` stays as it was loaded, untracked
-/// and, if it is quantized, packed; in the backward pass no `d_input x d_output` gradient is formed.
+#[cfg_attr(not(docsrs), doc = "`y = (x R diag(s_in)) W diag(s_out) + b`")]
 ///
-/// It is the same to everything around it: parameter paths, records, PyTorch checkpoints and display are those of `Linear`, and
-/// an adapter is attached, saved, loaded and merged by the calls of [`GoftModule`], on this layer alone or on the model that
-/// holds it. A file trained on one side loads on the other.
+/// which is the layer that the weight side gives, computed without an effective weight: `W` stays
+/// as it was loaded, untracked and, if it is quantized, packed; in the backward pass no
+/// `d_input x d_output` gradient is formed.
 ///
-/// Source: Ma et al. 2024, [arXiv 2404.04316](https://arxiv.org/abs/2404.04316), Section 4; the input side is Qiu et al. 2025,
-/// [arXiv 2506.19847](https://arxiv.org/abs/2506.19847), Section 4, there for OFT.
+/// It is the same to everything around it: parameter paths, records, PyTorch checkpoints and
+/// display are those of `Linear`, and an adapter is attached, saved, loaded and merged by the calls
+/// of [`GoftModule`], on this layer alone or on the model that holds it. A file trained on one side
+/// loads on the other.
+///
+/// Source: Ma et al. 2024, [arXiv 2404.04316](https://arxiv.org/abs/2404.04316), Section 4; the
+/// input side is Qiu et al. 2025, [arXiv 2506.19847](https://arxiv.org/abs/2506.19847), Section 4,
+/// there for OFT.
 ///
 /// # Example
 ///
@@ -43,7 +46,7 @@ use crate::rotate::rotate_transpose_each;
 ///
 /// let device = Device::flex();
 /// let linear = LinearConfig::new(6, 4).init(&device);
-/// let layer = GoftLinear::from_linear(linear, &Goft::quasi().with_init_std(0.1))?;
+/// let layer = GoftLinear::from_linear(linear, Goft::quasi().with_init_std(0.1))?;
 ///
 /// let x = Tensor::<2>::random([5, 6], Distribution::Normal(0.0, 1.0), &device);
 /// let y = layer.forward(x.clone());
@@ -59,7 +62,8 @@ pub struct GoftLinear {
 }
 
 impl From<Linear> for GoftLinear {
-    /// Without an adapter until [`attach`](GoftLinear::attach) or [`apply_goft`](GoftModule::apply_goft) on the whole model.
+    /// Without an adapter until [`attach`](GoftLinear::attach) or
+    /// [`apply_goft`](GoftModule::apply_goft) on the whole model.
     fn from(inner: Linear) -> Self {
         Self { inner }
     }
@@ -71,29 +75,27 @@ impl GoftLinear {
     /// # Errors
     ///
     /// As [`attach`](Self::attach).
-    pub fn from_linear(linear: Linear, goft: &Goft) -> Result<Self, Error> {
+    pub fn from_linear(linear: Linear, goft: impl Borrow<Goft>) -> Result<Self, Error> {
         Self::from(linear).attach(goft)
     }
 
-    /// Attaches an adapter, replacing any GOFT adapter there is, and freezes weight and bias. The settings' target patterns are
-    /// those of this layer: `weight`, or none.
+    /// Attaches an adapter, replacing any GOFT adapter there is, and freezes weight and bias. The
+    /// settings' target patterns are those of this layer: `weight`, or none.
     ///
     /// # Errors
     ///
-    /// Those of [`apply_goft`](GoftModule::apply_goft).
-    pub fn attach(self, goft: &Goft) -> Result<Self, Error> {
-        self.detach().apply_goft(goft.clone())
+    /// The errors of [`apply_goft`](GoftModule::apply_goft).
+    pub fn attach(self, goft: impl Borrow<Goft>) -> Result<Self, Error> {
+        self.detach().apply_goft(goft)
     }
 
-    /// The layer without its adapter, as before it was attached.
-    pub fn detach(mut self) -> Self {
+    /// The layer without its adapter: the base bit for bit, frozen or trainable as it is now.
+    #[must_use]
+    pub fn detach(self) -> Self {
         if self.adapter().is_none() {
             return self;
         }
-        // `consume` hands out the base and leaves the adapter behind; mapper and training state travel in `mapper`.
-        let (id, base, mapper) = self.inner.weight.consume();
-        self.inner.weight = Param::from_mapped_value(id, base, mapper);
-        self
+        self.detach_adapters()
     }
 
     /// The adapter, if one is attached.
@@ -120,7 +122,10 @@ impl GoftLinear {
     ///
     /// # Numerical behavior
     ///
-    /// The rotation computes at least in f32 and returns the dtype of `input`; the product is that of `Linear`.
+    /// The rotation computes at least in f32 and returns the dtype of `input`; the product is that
+    /// of `Linear`. An adapter along the weight's other axis
+    /// ([`Override::with_axis`](crate::Override::with_axis)) rotates the output instead of the
+    /// input.
     ///
     /// # Panics
     ///
@@ -132,61 +137,7 @@ impl GoftLinear {
             // Not the base: an adapter of another method acts through the weight's value.
             return self.inner.forward(input);
         };
-        self.multiply(adapter, adapter.rotate_input(input))
-    }
-
-    /// What [`forward`](Self::forward) of each layer gives for one input, for the query, key and value of attention. The input is read
-    /// once, as by [`rotate_transpose_each`](crate::rotate_transpose_each).
-    ///
-    /// # Shapes
-    ///
-    /// - `input`: `[.., d_input]`, the same `d_input` for all layers
-    /// - returns: `[.., d_output]` of each layer, in their order
-    ///
-    /// # Panics
-    ///
-    /// If the last axis of `input` is not `d_input` of every layer.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # #[cfg(feature = "flex")] {
-    /// use burn::{nn::LinearConfig, tensor::{Device, Distribution, Tensor}};
-    /// use burn_goft::{Goft, GoftLinear};
-    ///
-    /// let device = Device::flex();
-    /// let goft = Goft::strict().with_init_std(0.5);
-    /// let layer = || GoftLinear::from_linear(LinearConfig::new(8, 8).init(&device), &goft);
-    /// let (query, key, value) = (layer()?, layer()?, layer()?);
-    /// let x = Tensor::<3>::random([2, 5, 8], Distribution::Normal(0.0, 1.0), &device);
-    /// let [q, _, _] = GoftLinear::forward_each([&query, &key, &value], x.clone());
-    /// assert_eq!(q.into_data(), query.forward(x).into_data());
-    /// # }
-    /// # Ok::<(), burn_goft::Error>(())
-    /// ```
-    pub fn forward_each<const D: usize, const K: usize>(
-        layers: [&Self; K],
-        input: Tensor<D>,
-    ) -> [Tensor<D>; K] {
-        for layer in layers {
-            layer.check_width(input.dims().as_ref());
-        }
-        let adapters = layers.map(|layer| layer.adapter().filter(|adapter| adapter.is_enabled()));
-        let of_pairs = |adapter: &&GoftAdapter| adapter.oft().is_none();
-        let blocks = adapters.iter();
-        let blocks = blocks.map(|adapter| Some(adapter.filter(of_pairs)?.blocks()));
-        let blocks = blocks.collect::<Option<Vec<_>>>();
-        let alike = |blocks: &Vec<Tensor<3>>| blocks.iter().all(|b| b.dtype() == blocks[0].dtype());
-        let Some(blocks) = blocks.filter(alike) else {
-            return layers.map(|layer| layer.forward(input.clone()));
-        };
-        let rotated = rotate_transpose_each(input, array::from_fn(|k| blocks[k].clone()));
-        let mut layers = layers.into_iter().zip(adapters);
-        rotated.map(|rotated| {
-            let (layer, adapter) = layers.next().expect("one for each");
-            let adapter = adapter.expect("each has blocks");
-            layer.multiply(adapter, adapter.scale_input(rotated))
-        })
+        adapter.multiply(input, self.inner.weight.base(), self.bias())
     }
 
     fn check_width(&self, input: &[usize]) {
@@ -198,55 +149,36 @@ impl GoftLinear {
         );
     }
 
-    /// The layer behind the rotation.
-    fn multiply<const D: usize>(&self, adapter: &GoftAdapter, rotated: Tensor<D>) -> Tensor<D> {
-        let weight = self.inner.weight.base();
-        if adapter.norm_scale() != crate::NormScale::Neuron {
-            return linear(rotated, weight, self.bias());
-        }
-        // The neuron scale comes before the bias.
-        let output = adapter.scale_output(linear(rotated, weight, None));
-        match self.bias() {
-            Some(bias) => output + bias.unsqueeze(),
-            None => output,
-        }
-    }
-
-    /// Folds the adapter into the weight: a plain `Linear` without overhead. (PEFT: `merge_and_unload`.)
+    /// Folds the adapter into the weight: a plain `Linear` without overhead. (PEFT:
+    /// `merge_and_unload`.)
     ///
     /// Without an adapter it is the layer that was wrapped. A packed weight becomes dense.
     ///
     /// # Errors
     ///
-    /// [`Error::NonFinite`] if the merged weight would not be finite, [`Error::Disabled`] while the adapter is switched off.
+    /// If the merged weight would not be finite ([`is_not_finite`](Error::is_not_finite)), or the
+    /// adapter is switched off ([`is_not_adapted`](Error::is_not_adapted)).
     pub fn merge(self) -> Result<Linear, Error> {
         match self.adapter() {
-            Some(_) => Ok(self.merge_goft()?.inner),
+            Some(_) => Ok(self.merge_adapters()?.inner),
             None => Ok(self.inner),
         }
     }
 
-    /// Takes an adapter out of a merged layer and attaches it again; the inverse of [`merge`](Self::merge).
+    /// Takes an adapter out of a merged layer and attaches it again; the inverse of
+    /// [`merge`](Self::merge). The file is a path, or an [`AdapterFile`], which
+    /// [`AdapterFile::capture`] makes of the layer before the merge.
     ///
     /// # Errors
     ///
-    /// [`Error::Singular`] if the adapter cannot be undone; see [`GoftAdapter::unmerge`].
-    ///
-    /// # Panics
-    ///
-    /// If the adapter is for another `d_input`.
-    pub fn unmerge(merged: Linear, adapter: &GoftAdapter) -> Result<Self, Error> {
-        let weight = adapter.unmerge(merged.weight.base().detach())?.weight;
-        let length = weight.shape().num_elements();
-        let given = crate::attach::Given {
-            adapters: [("weight".to_string(), adapter.clone())].into(),
-            values: [("weight".to_string(), weight.reshape([length]))].into(),
-        };
-        Ok(Self::from(merged).apply_reparameterization(given))
+    /// The errors of [`unmerge_adapters`](GoftModule::unmerge_adapters).
+    pub fn unmerge(merged: Linear, file: impl IntoAdapterFile) -> Result<Self, Error> {
+        let file: AdapterFile = file.into_adapter_file()?;
+        Self::from(merged).unmerge_adapters(file)
     }
 }
 
-/// That of the wrapped `Linear`, under its name: to burn's stores and adapters this is a `Linear`.
+/// Delegates to the wrapped `Linear`, so that burn's stores and adapters see a `Linear`.
 impl Module for GoftLinear {
     fn collect_devices(&self, devices: Devices) -> Devices {
         self.inner.collect_devices(devices)

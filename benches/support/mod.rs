@@ -1,9 +1,11 @@
-//! What the benches share: options, paired timing, peak memory, and a table for people or for programs.
+//! What the benches share: options, paired timing, peak memory, and a table for people or for
+//! programs.
 #![allow(dead_code, reason = "every bench uses its part")]
 
 #[path = "../../examples/support/device.rs"]
 pub(crate) mod device;
 
+use std::any::Any;
 use std::fmt::Write;
 use std::time::Instant;
 
@@ -15,10 +17,12 @@ use serde::Serialize;
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
 
-/// Every time is a ratio to something timed in the same run, round by round: medians of pairs hold on a noisy machine.
+/// Every time is a ratio to something timed in the same run, round by round: medians of pairs hold
+/// on a noisy machine.
 #[derive(Parser)]
 pub(crate) struct Options {
-    /// flex, ndarray, or with the feature of that name: wgpu, wgpu-cpu, vulkan, webgpu, metal, cuda, rocm, cpu.
+    /// flex, ndarray, or with the feature of that name: wgpu, wgpu-cpu, vulkan, webgpu, metal,
+    /// cuda, rocm, cpu.
     #[arg(long, default_value = "flex")]
     pub(crate) device: String,
     /// f32, bf16, f16 or f64.
@@ -79,7 +83,8 @@ pub(crate) struct Row {
     pub(crate) copies: Option<f64>,
     /// Time over the frozen layer's step, median of the rounds' ratios.
     pub(crate) over_frozen: Option<f64>,
-    /// Largest number of heap bytes in use during one call beyond those before it; null where the tensors are on a device.
+    /// Largest number of heap bytes in use during one call beyond those before it; null where the
+    /// tensors are on a device.
     pub(crate) peak_bytes: Option<usize>,
 }
 
@@ -87,18 +92,24 @@ pub(crate) struct Row {
 pub(crate) struct Timed {
     pub(crate) name: String,
     pub(crate) direction: &'static str,
-    run: Box<dyn Fn()>,
+    run: Box<dyn Fn() -> Box<dyn Any>>,
     pub(crate) ms: Vec<f64>,
     pub(crate) peak_bytes: usize,
 }
 
 impl Timed {
-    /// `run` must keep nothing: it is the result's making that is timed and its release.
-    pub(crate) fn new(name: &str, direction: &'static str, run: impl Fn() + 'static) -> Self {
+    /// `run` returns what it made, which is held until the device is done with it and then
+    /// released: a result that nobody holds is one that a lazy backend need not compute. Making,
+    /// waiting and releasing are timed.
+    pub(crate) fn new<R: 'static>(
+        name: &str,
+        direction: &'static str,
+        run: impl Fn() -> R + 'static,
+    ) -> Self {
         Self {
             name: name.into(),
             direction,
-            run: Box::new(run),
+            run: Box::new(move || Box::new(run())),
             ms: Vec::new(),
             peak_bytes: 0,
         }
@@ -118,20 +129,22 @@ impl Timed {
 /// Runs all calls in turn, `rounds` times after a warm-up that also measures memory.
 pub(crate) fn take_turns(calls: &mut [Timed], rounds: usize, device: &Device) {
     let finish = || device.sync().expect("the device answers");
-    for call in calls.iter_mut() {
-        (call.run)();
+    let once = |call: &Timed| {
+        let made = (call.run)();
         finish();
+        drop(made);
+    };
+    for call in calls.iter_mut() {
+        once(call);
         HEAP.reset_peak_usage();
         let before = HEAP.current_usage();
-        (call.run)();
-        finish();
+        once(call);
         call.peak_bytes = HEAP.peak_usage().saturating_sub(before);
     }
     for _ in 0..rounds {
         for call in calls.iter_mut() {
             let start = Instant::now();
-            (call.run)();
-            finish();
+            once(call);
             call.ms.push(start.elapsed().as_secs_f64() * 1e3);
         }
     }

@@ -2,11 +2,10 @@
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
+use digits::Vit;
 
-use crate::model::Vit;
-
-/// The angle in degrees between every two neurons of the same layer (columns of its weight), over all layers of the
-/// encoder, in a fixed order. In f64: the question is whether angles move at all.
+/// The angle in degrees between every two neurons of the same layer (columns of its weight), over
+/// all layers of the encoder, in a fixed order. In f64: the question is whether angles move at all.
 pub(crate) fn between_neurons(model: &Vit) -> Vec<f64> {
     let mut weights = Weights {
         path: Vec::new(),

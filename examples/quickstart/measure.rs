@@ -5,13 +5,11 @@ use std::error::Error;
 use burn::module::Module;
 use burn::tensor::Device;
 use burn_goft::GoftModule;
+use digits::{Batch, Digits, Mounting, Vit, pretrained};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::angles;
-use crate::checkpoint::pretrained;
-use crate::data::{Batch, Digits, Mounting};
 use crate::methods::Method;
-use crate::model::Vit;
 use crate::options::Options;
 use crate::table::Row;
 use crate::train::adapt;
@@ -27,7 +25,8 @@ pub(crate) struct Results {
     pub(crate) angles_after: Vec<Vec<f64>>,
 }
 
-/// The learning curves have a point for so many epochs, and one for the last: measuring takes half as long as training.
+/// The learning curves have a point for so many epochs, and one for the last: measuring takes half
+/// as long as training.
 const EPOCHS_A_POINT: usize = 3;
 
 /// Runs all methods.
@@ -67,7 +66,7 @@ pub(crate) fn all(options: &Options, device: &Device) -> Result<Results, Box<dyn
             let run = adapt(
                 method,
                 rate,
-                &digits.labelled,
+                &digits.labeled,
                 schedule.epochs,
                 seed,
                 device,
@@ -85,7 +84,7 @@ pub(crate) fn all(options: &Options, device: &Device) -> Result<Results, Box<dyn
             old_after.push(adapted.accuracy(&upright));
             seconds.push(run.training.as_secs_f64() / schedule.epochs as f64);
             if method.is_goft() {
-                adapter_off.push(adapted.clone().enable_goft(false).accuracy(&upright));
+                adapter_off.push(adapted.clone().disable_adapters().accuracy(&upright));
                 let file = options
                     .out
                     .join(format!("{}-seed{seed}.safetensors", method.slug()));

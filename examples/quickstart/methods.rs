@@ -35,9 +35,10 @@ impl Method {
     /// cargo run --release --example quickstart -- --tune
     /// ```
     ///
-    /// which tries [`RATES`] with every method: the highest mean accuracy of a 3-fold cross-validation on the 300
-    /// labelled images, ties broken by the lower cross-entropy. The held-out images have no part in it. An angle is in
-    /// radians and a few hundred of them do the work of many thousand weights, so they want larger steps.
+    /// which tries [`RATES`] with every method: the highest mean accuracy of a 3-fold
+    /// cross-validation on the 300 labeled images, ties broken by the lower cross-entropy. The
+    /// held-out images have no part in it. An angle is in radians and a few hundred of them do the
+    /// work of many thousand weights, so they want larger steps.
     pub(crate) fn learning_rate(self) -> f64 {
         match self {
             Method::Full => 1e-3,
@@ -52,7 +53,8 @@ impl Method {
         matches!(self, Method::Goft | Method::GoftNeuron | Method::Quasi)
     }
 
-    /// The strength of the orthogonality penalty; the paper has 0.001 for VTAB, its image classification tasks.
+    /// The strength of the orthogonality penalty; the paper has 0.001 for VTAB, its image
+    /// classification tasks.
     pub(crate) fn penalty_strength(self) -> Option<f64> {
         (self == Method::Quasi).then_some(0.001)
     }

@@ -11,7 +11,8 @@ use crate::train::Schedule;
 /// Adapts a pretrained vision transformer to a camera that was mounted sideways, by five methods.
 #[derive(Parser)]
 pub(crate) struct Options {
-    /// flex, ndarray, or with the feature of that name: wgpu, wgpu-cpu (software adapters), vulkan, webgpu, metal, cuda, rocm, cpu.
+    /// flex, ndarray, or with the feature of that name: wgpu, wgpu-cpu (software adapters), vulkan,
+    /// webgpu, metal, cuda, rocm, cpu.
     #[arg(long, default_value = "flex")]
     device: String,
     /// One seed and two epochs: shows that everything runs, not what the methods can do.
@@ -20,7 +21,7 @@ pub(crate) struct Options {
     /// The table as one JSON object per line, and nothing else on stdout.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Searches the learning rates instead, by cross-validation on the labelled images.
+    /// Searches the learning rates instead, by cross-validation on the labeled images.
     #[arg(long)]
     pub(crate) tune: bool,
     /// Folder for the figures and the adapter files.
@@ -29,7 +30,8 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// The device, after it has computed something: a driver that is missing shows at the first use.
+    /// The device, after it has computed something: a driver that is missing shows at the first
+    /// use.
     pub(crate) fn device(&self) -> Result<Device, String> {
         let name = self.device.as_str();
         let probed = catch_unwind(|| {

@@ -12,14 +12,14 @@ use crate::methods::Method;
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Told apart by eyes of every kind (Okabe and Ito), in the order of the methods.
-const COLOURS: [RGBColor; 5] = [
+const COLORS: [RGBColor; 5] = [
     RGBColor(0, 0, 0),
     RGBColor(230, 159, 0),
     RGBColor(0, 114, 178),
     RGBColor(0, 158, 115),
     RGBColor(204, 121, 167),
 ];
-const GREY: RGBColor = RGBColor(190, 190, 190);
+const GRAY: RGBColor = RGBColor(190, 190, 190);
 /// Odd, so that the middle one holds what did not move.
 const BINS: usize = 61;
 
@@ -63,8 +63,8 @@ fn draw_curves(results: &Results, file: &Path) -> Result<(), Box<dyn Error>> {
         .y_label_formatter(&|accuracy| format!("{accuracy:.0}"))
         .label_style(("sans-serif", 15))
         .draw()?;
-    for ((method, curve), colour) in Method::ALL.iter().zip(&results.curves).zip(COLOURS) {
-        let style = colour.stroke_width(2);
+    for ((method, curve), color) in Method::ALL.iter().zip(&results.curves).zip(COLORS) {
+        let style = color.stroke_width(2);
         chart
             .draw_series(LineSeries::new(curve.iter().copied(), style))?
             .label(method.name())
@@ -76,16 +76,16 @@ fn draw_curves(results: &Results, file: &Path) -> Result<(), Box<dyn Error>> {
         .legend_area_size(32)
         .label_font(("sans-serif", 15))
         .background_style(WHITE)
-        .border_style(GREY)
+        .border_style(GRAY)
         .draw()?;
     Ok(area.present()?)
 }
 
-/// Above, the angles before (grey) and after (coloured); below, how far each angle moved.
+/// Above, the angles before (gray) and after (colored); below, how far each angle moved.
 fn draw_angles(results: &Results, file: &Path) -> Result<(), Box<dyn Error>> {
     let area = SVGBackend::new(file, (1500, 700)).into_drawing_area();
     area.fill(&WHITE)?;
-    let title = "Angles between the neurons of a layer before (grey) and after adaptation, first seed; below, how far each moved";
+    let title = "Angles between the neurons of a layer before (gray) and after adaptation, first seed; below, how far each moved";
     let area = area.titled(title, ("sans-serif", 22))?;
     let before = &results.angles_before;
     let moved: Vec<Vec<f64>> = results
@@ -100,14 +100,14 @@ fn draw_angles(results: &Results, file: &Path) -> Result<(), Box<dyn Error>> {
     let panels = area.split_evenly((2, Method::ALL.len()));
     let (above, below) = panels.split_at(Method::ALL.len());
     for (index, method) in Method::ALL.iter().enumerate() {
-        let (after, moved, colour) = (&results.angles_after[index], &moved[index], COLOURS[index]);
+        let (after, moved, color) = (&results.angles_after[index], &moved[index], COLORS[index]);
         let panel = Panel {
             area: &above[index],
             title: method.name().into(),
             unit: "angle (degrees)",
             range: (50.0, 130.0),
         };
-        panel.draw(&[(before, GREY.filled()), (after, colour.stroke_width(2))])?;
+        panel.draw(&[(before, GRAY.filled()), (after, color.stroke_width(2))])?;
         let mean = moved.iter().map(|change| change.abs()).sum::<f64>() / moved.len() as f64;
         let panel = Panel {
             area: &below[index],
@@ -118,7 +118,7 @@ fn draw_angles(results: &Results, file: &Path) -> Result<(), Box<dyn Error>> {
             unit: "change of angle (degrees)",
             range: (-spread, spread),
         };
-        panel.draw(&[(moved, colour.filled())])?;
+        panel.draw(&[(moved, color.filled())])?;
     }
     Ok(area.present()?)
 }

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-/// One method. Accuracies are percentages on held-out images, means over the seeds; `None` where a key does not apply.
+/// One method. Accuracies are percentages on held-out images, means over the seeds; `None` where a
+/// key does not apply.
 #[derive(Debug, Serialize)]
 pub(crate) struct Row {
     pub(crate) method: &'static str,

@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
+use digits::{Batch, Digit, Mounting, Order, Vit, pretrained};
 
-use crate::data::{Batch, Digit, Mounting, Order};
 use crate::methods::Method;
-use crate::model::Vit;
 
 /// How long to train, how often.
 #[derive(Clone, Copy, Debug)]
@@ -36,11 +35,12 @@ pub(crate) struct Run {
     pub(crate) training: Duration,
 }
 
-/// Adapts the pretrained model to sideways images; calls `after_epoch` with the model in evaluation mode.
+/// Adapts the pretrained model to sideways images; calls `after_epoch` with the model in evaluation
+/// mode.
 pub(crate) fn adapt(
     method: Method,
     rate: f64,
-    labelled: &[Digit],
+    labeled: &[Digit],
     epochs: usize,
     seed: u64,
     device: &Device,
@@ -49,19 +49,19 @@ pub(crate) fn adapt(
     let device = device.clone().autodiff();
     // For LoRA, whose first factor starts at random.
     device.seed(seed);
-    let mut model = crate::attach(method, crate::checkpoint::pretrained(&device)?)?;
+    let mut model = crate::attach(method, pretrained(&device)?)?;
     let trainable = count_trainable(&model);
     let mut optimizer = optimizer();
 
     let mut order = Order::new(seed);
-    let mut labelled: Vec<&Digit> = labelled.iter().collect();
-    let steps = epochs * labelled.len().div_ceil(BATCH);
+    let mut labeled: Vec<&Digit> = labeled.iter().collect();
+    let steps = epochs * labeled.len().div_ceil(BATCH);
     let mut step = 0;
     let mut training = Duration::ZERO;
     for _ in 0..epochs {
         let start = Instant::now();
-        order.shuffle(&mut labelled);
-        for chosen in labelled.chunks(BATCH) {
+        order.shuffle(&mut labeled);
+        for chosen in labeled.chunks(BATCH) {
             let batch = Batch::new(chosen.iter().copied(), Mounting::Sideways, &device);
             let rate = rate * (1.0 - step as f64 / steps as f64);
             let strength = method.penalty_strength();
@@ -79,7 +79,8 @@ pub(crate) fn adapt(
     })
 }
 
-/// Without weight decay, which would pull a free 2x2 block and a scale towards zero instead of the identity.
+/// Without weight decay: it would pull an adapter back to the pretrained model, but a weight that
+/// is trained in full to zero, and the comparison would be one of two decays.
 fn optimizer() -> ModuleOptimizer {
     AdamWConfig::new().with_weight_decay(0.0).init()
 }

@@ -5,17 +5,17 @@ use std::error::Error;
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::Device;
+use digits::{Batch, Digit, Digits, Mounting};
 use indicatif::ProgressBar;
 
-use crate::data::{Batch, Digit, Digits, Mounting};
 use crate::methods::{Method, RATES};
 use crate::train::{Schedule, adapt};
 
 const FOLDS: usize = 3;
 
-/// Cross-validates every rate with every method on the labelled images and prints the best.
+/// Cross-validates every rate with every method on the labeled images and prints the best.
 pub(crate) fn search(device: &Device) -> Result<(), Box<dyn Error>> {
-    let labelled = Digits::load().labelled;
+    let labeled = Digits::load().labeled;
     let bar = ProgressBar::new((Method::ALL.len() * RATES.len() * FOLDS) as u64);
     let mut lines =
         vec!["validation accuracy in percent (cross-entropy) by learning rate".to_string()];
@@ -25,7 +25,7 @@ pub(crate) fn search(device: &Device) -> Result<(), Box<dyn Error>> {
         for rate in RATES {
             let (mut accuracy, mut loss) = (0.0, 0.0);
             for fold in 0..FOLDS {
-                let scores = score(method, rate, &labelled, fold, device)?;
+                let scores = score(method, rate, &labeled, fold, device)?;
                 accuracy += scores.0 / FOLDS as f64;
                 loss += scores.1 / FOLDS as f64;
                 bar.inc(1);
@@ -44,16 +44,17 @@ pub(crate) fn search(device: &Device) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Accuracy and cross-entropy on the fold after training on the others; the fold's number is the seed.
+/// Accuracy and cross-entropy on the fold after training on the others; the fold's number is the
+/// seed.
 fn score(
     method: Method,
     rate: f64,
-    labelled: &[Digit],
+    labeled: &[Digit],
     fold: usize,
     device: &Device,
 ) -> Result<(f64, f64), Box<dyn Error>> {
     let part = |chosen: fn(usize, usize) -> bool| -> Vec<Digit> {
-        let images = labelled.iter().enumerate();
+        let images = labeled.iter().enumerate();
         let images = images.filter(|(index, _)| chosen(index % FOLDS, fold));
         images.map(|(_, digit)| digit.clone()).collect()
     };

@@ -16,7 +16,8 @@ const DEVICES: [(&str, &str); 10] = [
     ("cpu", "cpu"),
 ];
 
-/// The device of a name. `wgpu-cpu` is a software adapter such as lavapipe, which `wgpu` never picks by itself.
+/// The device of a name. `wgpu-cpu` is a software adapter such as lavapipe, which `wgpu` never
+/// picks by itself.
 pub(crate) fn device(name: &str) -> Result<Device, String> {
     match name {
         #[cfg(feature = "flex")]

@@ -4,18 +4,14 @@ use burn::backend::flex::{FlexTensor, Layout};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Bytes, Flex};
 use burn::tensor::Shape;
-#[cfg(feature = "drift")]
-use burn::{
-    backend::{BackendTensor, DispatchTensorKind},
-    tensor::Tensor,
-};
 
 use super::host::{self, Host, Stored};
-use crate::ops::GivensOps;
+use crate::pairs::{GivensOps, Turn};
 
 impl Host for Flex {
     fn contiguous(tensor: FlexTensor) -> FlexTensor {
-        // The tensor itself where it is so already, and then alone again: the handle that this takes goes with it.
+        // The tensor itself where it is so already, and then alone again: the handle that this
+        // takes goes with it.
         tensor.to_contiguous()
     }
 
@@ -38,15 +34,4 @@ impl Host for Flex {
 
 impl GivensOps for Flex {
     host::operations!();
-}
-
-/// The tensor as this backend has it, of f32 values row by row; nothing if it is another backend's or lies in memory otherwise.
-#[cfg(feature = "drift")]
-pub(crate) fn in_memory<const D: usize>(tensor: &Tensor<D>) -> Option<FlexTensor> {
-    match tensor.clone().into_dispatch().kind {
-        DispatchTensorKind::Flex(BackendTensor::Float(tensor)) => {
-            tensor.as_slice::<f32>().is_some().then_some(tensor)
-        }
-        _ => None,
-    }
 }

@@ -13,7 +13,7 @@ use bytemuck::{cast_slice, cast_slice_mut};
 use ndarray::{ArrayD, IxDyn};
 
 use super::host::{self, Host, Stored};
-use crate::ops::GivensOps;
+use crate::pairs::{GivensOps, Turn};
 
 /// What a tensor of numbers is made of; anything else is no float tensor.
 macro_rules! of_float {
@@ -29,9 +29,10 @@ macro_rules! of_float {
 impl Host for NdArray {
     fn contiguous(tensor: NdArrayTensor) -> NdArrayTensor {
         of_float!(tensor, storage => {
-            match storage.view().is_standard_layout() {
-                true => storage.into(),
-                false => storage.view().as_standard_layout().into_owned().into_shared().into(),
+            if storage.view().is_standard_layout() {
+                storage.into()
+            } else {
+                storage.view().as_standard_layout().into_owned().into_shared().into()
             }
         })
     }

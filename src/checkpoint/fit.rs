@@ -1,193 +1,247 @@
 //! Whether a file fits a model, and what it holds for it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
-use burn::tensor::{Device, Tensor};
+use burn::module::Module;
+use burn::tensor::Device;
 
-use super::file::{AdapterFile, Summary};
-use super::model::{flat, is_buffer};
-use crate::adapter::GoftAdapter;
+use super::file::AdapterFile;
+use super::values::row;
+use crate::adapter::{GoftAdapter, Values};
 use crate::error::Error;
-use crate::oft::Oft;
-use crate::walk::{Entry, Owner};
+use crate::model::attach::Given;
+use crate::model::buffers::moving;
+use crate::model::parameters::ParameterInfo;
+use crate::numeric::parameter_dtype;
 
-/// Whether a file fits a model.
+/// A set of paths, for messages and comparisons.
+pub(super) type Paths = BTreeSet<String>;
+
+/// A file beside the parameters of a model.
 pub(super) struct Fit<'a> {
-    pub(super) file: &'a AdapterFile,
-    pub(super) entries: &'a [Entry],
-    pub(super) path: &'a Path,
+    file: &'a AdapterFile,
+    by_path: BTreeMap<&'a str, &'a ParameterInfo>,
 }
 
-impl Fit<'_> {
-    fn mismatch(&self, reason: String) -> Error {
-        Error::Mismatch {
-            path: self.path.into(),
-            reason,
+impl<'a> Fit<'a> {
+    pub(super) fn new(file: &'a AdapterFile, infos: &'a [ParameterInfo]) -> Self {
+        let by_path = infos.iter().map(|info| (info.path.as_str(), info));
+        Self {
+            file,
+            by_path: by_path.collect(),
         }
     }
 
-    /// Every target and every kept parameter is there, of the recorded shape.
+    /// There is a target, and every target and every kept parameter is there, of the recorded
+    /// shape.
     pub(super) fn check_base(&self) -> Result<(), Error> {
-        let model: BTreeMap<&str, &[usize]> = self
-            .entries
-            .iter()
-            .map(|e| (e.path.as_str(), e.shape.as_slice()))
-            .collect();
-        let expect = |path: &str, shape: &[usize]| {
-            match model.get(path) {
-            Some(found) if *found == shape => Ok(()),
-            Some(found) => Err(self.mismatch(format!(
-                "it was trained on `{path}` of shape {shape:?}, and the model has {found:?}; load it onto the model it was trained on"
-            ))),
-            None => Err(self.mismatch(format!(
-                "it was trained on `{path}`, which the model does not have; load it onto the model it was trained on"
-            ))),
+        if self.file.targets.is_empty() {
+            return Err(self.file.mismatch(
+                "it holds no adapter: no path of the file lies inside the prefix that was asked for".into(),
+            ));
         }
-        };
-        for (target, shape) in &self.file.targets {
-            expect(target, shape)?;
+        for (target, site) in &self.file.targets {
+            self.expect(
+                target,
+                &site.shape,
+                "load it onto the model it was trained on",
+            )?;
         }
-        for (name, data) in self
-            .file
-            .tensors
-            .iter()
-            .filter(|(name, _)| self.split(name).is_none())
-        {
-            expect(name, data.shape().as_slice())?;
+        for (name, entry) in self.file.kept() {
+            let shape = entry.data.shape().to_vec();
+            let remedy = format!("give the model a `{name}` of shape {shape:?} before loading");
+            self.expect(name, &shape, &remedy)?;
         }
         Ok(())
     }
 
-    /// The model's adapters are those of the file: same targets, fields and shapes.
-    pub(super) fn check_adapted(&self) -> Result<(), Error> {
+    fn expect(&self, path: &str, shape: &[usize], remedy: &str) -> Result<(), Error> {
+        match self.by_path.get(path) {
+            Some(info) if info.shape == shape => Ok(()),
+            Some(info) => Err(self.file.mismatch(format!(
+                "it was trained with `{path}` of shape {shape:?}, and the model has {:?}; {remedy}",
+                info.shape
+            ))),
+            None => Err(self.file.mismatch(format!(
+                "it was trained with `{path}`, which the model does not have; {}",
+                self.prefix()
+                    .unwrap_or_else(|| { "load it onto the model it was trained on".into() })
+            ))),
+        }
+    }
+
+    /// What to do if the model holds the trained one in a field, or is a field of it.
+    fn prefix(&self) -> Option<String> {
+        let first = self.file.targets.keys().next()?;
+        let all = |path: &dyn Fn(&str) -> Option<String>| {
+            let mut targets = self.file.targets.keys();
+            targets.all(|target| {
+                path(target).is_some_and(|path| self.by_path.contains_key(path.as_str()))
+            })
+        };
+        let outer = self.by_path.keys().find_map(|path| {
+            let prefix = path.strip_suffix(first.as_str())?.strip_suffix('.')?;
+            all(&|target| Some(format!("{prefix}.{target}"))).then(|| prefix.to_string())
+        });
+        if let Some(prefix) = outer {
+            return Some(format!(
+                "the model has it under `{prefix}`; load it with `AdapterFile::read(..)?.under(\"{prefix}\")`"
+            ));
+        }
+        let dots = first.match_indices('.').map(|(dot, _)| &first[..dot]);
+        let inner = dots.into_iter().find(|prefix| {
+            all(&|target| {
+                let rest = target.strip_prefix(*prefix)?.strip_prefix('.')?;
+                Some(rest.to_string())
+            })
+        })?;
+        Some(format!(
+            "the model is what the trained one has under `{inner}`; load it with \
+             `AdapterFile::read(..)?.inside(\"{inner}\")`"
+        ))
+    }
+
+    /// The model's adapters are those of the file: same targets, sites and parameters.
+    pub(super) fn check_adapted(
+        &self,
+        adapters: &BTreeMap<String, GoftAdapter>,
+    ) -> Result<(), Error> {
         self.check_base()?;
-        let describe = |name: &str, shape: &[usize]| format!("`{name}` {shape:?}");
-        let in_file = self
-            .file
-            .tensors
-            .iter()
-            .filter(|(name, _)| self.split(name).is_some());
-        let in_file: BTreeSet<_> = in_file
-            .map(|(n, data)| describe(n, data.shape().as_slice()))
-            .collect();
-        let in_model = self.entries.iter().filter(|e| e.goft().is_some());
-        let in_model: BTreeSet<_> = in_model.map(|e| describe(&e.path, &e.shape)).collect();
+        let describe = |adapters: &BTreeMap<String, GoftAdapter>| -> Paths {
+            let one = |(path, adapter): (&String, &GoftAdapter)| {
+                let names: Vec<_> = adapter.parameter_names().collect();
+                let site = adapter.site();
+                format!(
+                    "`{path}` along axis {} by {}",
+                    site.axis,
+                    names.join(" and ")
+                )
+            };
+            adapters.iter().map(one).collect()
+        };
+        let (in_file, in_model) = (describe(&self.adapters()?), describe(adapters));
         if in_file == in_model {
             return Ok(());
         }
-        let first = |a: &BTreeSet<String>, b: &BTreeSet<String>| {
-            a.difference(b)
-                .next()
-                .cloned()
-                .unwrap_or_else(|| "nothing".into())
+        let only = |what: &str, a: &Paths, b: &Paths| {
+            let first = a.difference(b).next()?;
+            Some(format!("only the {what} adapts {first}"))
         };
-        let Summary {
-            kind,
-            angle_form,
-            norm_scale,
-        } = &self.file.summary;
-        Err(self.mismatch(format!(
-            "it holds a {kind} adapter (angle form {angle_form}, norm scale {norm_scale}) and differs from the model's: only the file \
-             has {}, only the model has {}; load it onto the model without an adapter, which takes the settings from the file",
-            first(&in_file, &in_model),
-            first(&in_model, &in_file),
+        let differences = [
+            only("file", &in_file, &in_model),
+            only("model", &in_model, &in_file),
+        ];
+        let differences: Vec<_> = differences.into_iter().flatten().collect();
+        Err(self.file.mismatch(format!(
+            "its adapters differ from the model's: {}; take those off first with `detach_adapters`, and the file's \
+             are attached as they are",
+            differences.join(", ")
         )))
     }
 
-    /// What was trained beside the adapters is trainable if they are: else the next save would leave it out.
-    pub(super) fn check_kept(&self) -> Result<(), Error> {
-        let trainable = |entry: &&Entry| entry.goft().is_some() && entry.trainable;
-        if !self.entries.iter().any(|entry| trainable(&entry)) {
-            return Ok(());
-        }
-        let frozen = self.entries.iter().find(|entry| {
-            let kept = entry.owner == Owner::Model && self.file.tensors.contains_key(&entry.path);
-            kept && !entry.trainable && !is_buffer(entry)
+    /// What was trained beside the adapters is trainable if they are, or the next save would leave
+    /// it out; and what the model trains beside them is in the file, or an earlier adapter's values
+    /// would stay.
+    pub(super) fn check_kept<M: Module>(&self, model: &M) -> Result<(), Error> {
+        let mut ours = self.by_path.values().filter(|info| info.is_goft());
+        let training = ours.any(|info| info.trainable);
+        let frozen = self.file.kept().find(|(name, _)| {
+            let trained = self
+                .by_path
+                .get(name.as_str())
+                .is_some_and(|info| info.trainable);
+            !trained && !self.file.buffers.contains(*name)
         });
-        match frozen {
+        if let (true, Some((name, _))) = (training, frozen) {
+            return Err(self.file.mismatch(format!(
+                "it holds `{name}`, trained beside the adapters, which the model has frozen, and saving would lose it; \
+                 take the adapters off first with `detach_adapters`, or attach with \
+                 `Goft::with_trainable([\"{name}\"])`"
+            )));
+        }
+        let moving = moving(model);
+        let stays = self.by_path.values().find(|info| {
+            let moves = info.trainable || moving.contains(&info.path);
+            info.is_model() && moves && !self.file.tensors.contains_key(&info.path)
+        });
+        match stays {
             None => Ok(()),
-            Some(entry) => Err(self.mismatch(format!(
-                "it holds `{0}`, trained beside the adapters, which the model has frozen, and saving would lose it; attach with \
-                 `Goft::with_trainable([\"{0}\"])`, or load onto the model without an adapter",
-                entry.path
+            Some(info) => Err(self.file.mismatch(format!(
+                "the model trains `{0}` beside its adapters, and the file has no `{0}`, so that the values of an earlier \
+                 adapter would stay; load it onto the pretrained model instead",
+                info.path
             ))),
         }
     }
 
     /// The file's adapters by target, each on the device of its weight.
     pub(super) fn adapters(&self) -> Result<BTreeMap<String, GoftAdapter>, Error> {
-        let incomplete = |target: &str| {
-            self.mismatch(format!(
-                "it must hold exactly one of angles, tanh_angles, blocks and skew, and at most one scale, for `{target}`; save it again"
-            ))
-        };
-        let mut adapters: BTreeMap<String, GoftAdapter> = BTreeMap::new();
-        for (name, data) in &self.file.tensors {
-            let Some((target, field)) = self.split(name) else {
-                continue;
-            };
-            let [d_input, d_output] = self.file.targets[target];
-            let pairs = d_input.saturating_sub(1);
-            let expected = match field {
-                "angles" | "tanh_angles" => vec![pairs],
-                "blocks" => vec![pairs, 2, 2],
-                "input_scale" => vec![d_input],
-                "neuron_scale" => vec![d_output],
-                field if let Some(form) = Oft::of_field(field) => {
-                    vec![form.parameter_count(d_input)]
-                }
-                _ => {
-                    return Err(self.mismatch(format!(
-                        "it holds `{name}`, and this build knows no adapter parameter `{field}`; load it with the burn-goft that \
-                         wrote it"
-                    )));
-                }
-            };
-            if data.shape().as_slice() != expected {
-                return Err(self.mismatch(format!(
-                    "`{name}` has shape {:?}, and a weight [{d_input}, {d_output}] needs {expected:?}; save it again",
-                    data.shape().as_slice()
-                )));
+        let mut values: BTreeMap<&str, Values> = BTreeMap::new();
+        for (name, entry) in &self.file.tensors {
+            if let Some((target, field)) = self.file.split(name) {
+                let row = row(&entry.data, &self.device(target));
+                let row = match self.by_path.get(target) {
+                    Some(info) => row.cast(parameter_dtype(info.dtype)),
+                    None => row,
+                };
+                let fields = values.entry(target).or_default();
+                fields.insert(field.to_string(), (row, entry.id));
             }
-            let adapter = adapters
-                .entry(target.to_string())
-                .or_insert_with(GoftAdapter::empty);
-            // The names of two forms differ, and the second would replace the first.
-            if adapter.oft().is_some() && Oft::of_field(field).is_some() {
-                return Err(incomplete(target));
-            }
-            adapter.set(field, flat(data, &self.device(target)), &expected);
         }
-        for target in self.file.targets.keys() {
-            if !adapters.get(target).is_some_and(GoftAdapter::is_complete) {
-                return Err(incomplete(target));
-            }
+        let mut adapters = BTreeMap::new();
+        for (target, site) in &self.file.targets {
+            let values = values.remove(target.as_str()).unwrap_or_default();
+            let adapter = GoftAdapter::from_values(site.clone(), values).map_err(|reason| {
+                self.file.mismatch(format!(
+                    "for `{target}` {reason}; load it with the burn-goft that wrote it, or save it again"
+                ))
+            })?;
+            self.check_shapes(target, &adapter)?;
+            adapters.insert(target.clone(), adapter);
         }
         Ok(adapters)
     }
 
-    pub(super) fn kept(&self) -> BTreeMap<String, Tensor<1>> {
-        let kept = self
-            .file
-            .tensors
-            .iter()
-            .filter(|(name, _)| self.split(name).is_none());
-        kept.map(|(name, data)| (name.clone(), flat(data, &self.device(name))))
-            .collect()
+    fn check_shapes(&self, target: &str, adapter: &GoftAdapter) -> Result<(), Error> {
+        for (field, _) in adapter.fields() {
+            let name = match target {
+                "" => format!("goft.{}", field.name),
+                target => format!("{target}.goft.{}", field.name),
+            };
+            let found = self.file.tensors.get(&name);
+            let found = found.map(|entry| entry.data.shape().to_vec());
+            if found.as_ref() != Some(&field.shape) {
+                return Err(self.file.mismatch(format!(
+                    "`{name}` has shape {:?}, and a weight {:?} needs {:?}; save it again",
+                    found.unwrap_or_default(),
+                    adapter.site().shape,
+                    field.shape
+                )));
+            }
+        }
+        Ok(())
     }
 
-    /// Where a parameter of the model is, that [`check_base`](Self::check_base) has found.
+    /// Values and ids of what is kept beside the adapters.
+    pub(super) fn kept(&self) -> BTreeMap<String, Given> {
+        let given = |(name, entry): (&String, &super::file::Entry)| {
+            let values = row(&entry.data, &self.device(name));
+            let id = entry.id;
+            (name.clone(), Given { values, id })
+        };
+        self.file.kept().map(given).collect()
+    }
+
+    /// Paths of the parameters that were trained beside the adapters.
+    pub(super) fn trainable(&self) -> Paths {
+        let kept = self.file.kept().map(|(name, _)| name);
+        let trained = kept.filter(|name| !self.file.buffers.contains(*name));
+        trained.cloned().collect()
+    }
+
+    /// Where a parameter of the model is.
     fn device(&self, path: &str) -> Device {
-        let entry = self.entries.iter().find(|entry| entry.path == path);
-        entry.expect("checked before").device.clone()
-    }
-
-    /// `target.goft.field` into target and field. A kept parameter may have `goft` in its path too, so the target must be one.
-    fn split<'n>(&self, name: &'n str) -> Option<(&'n str, &'n str)> {
-        // A lone parameter has an empty path.
-        let lone = || Some(("", name.strip_prefix("goft.")?));
-        let parts = name.rsplit_once(".goft.").or_else(lone);
-        parts.filter(|(target, _)| self.file.targets.contains_key(*target))
+        let info = self.by_path.get(path).expect("its path is checked before");
+        info.device.clone()
     }
 }

@@ -2,11 +2,14 @@
 //!
 //! ```text
 //! cargo run --release -p burn-goft-learner
+//! cargo run --release -p burn-goft-learner -- --resume
 //! ```
 //!
-//! The task is the quickstart's: a vision transformer that reads upright digits is adapted to a camera that was mounted
-//! sideways, from 300 labelled images. Here burn's training loop does it, with its metrics, checkpoints, gradient
-//! accumulation and early stopping; `apply_goft` before the [`Learner`] is all that it needs.
+//! The task is the quickstart's: a vision transformer that reads upright digits is adapted to a
+//! camera that was mounted sideways, from 300 labeled images. Here burn's training loop does it,
+//! with its metrics, checkpoints, gradient accumulation and early stopping; `apply_goft` before the
+//! [`Learner`] is all that it needs. [`AdapterOnly`] makes the checkpoints small: they hold what is
+//! trained. `--resume` goes on with the newest run after its last checkpoint.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -33,24 +36,17 @@ use burn::train::{
     ClassificationOutput, InferenceStep, Learner, MetricEarlyStoppingStrategy, StoppingCondition,
     SupervisedTraining, TrainOutput, TrainStep,
 };
-use burn_goft::{Goft, GoftModule, Penalty};
+use burn_goft::{AdapterOnly, Goft, GoftModule, Penalty};
 use clap::Parser;
+use digits::{Batch, Digit, Digits, Mounting, Vit, pretrained};
 
-#[path = "../../quickstart/checkpoint.rs"]
-mod checkpoint;
-#[path = "../../quickstart/data.rs"]
-#[expect(dead_code, reason = "pretraining uses the rest")]
-mod data;
 #[path = "../../support/device.rs"]
 mod device;
-#[path = "../../quickstart/model.rs"]
-mod model;
+mod resume;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
 
-use checkpoint::pretrained;
-use data::{Batch, Digit, Digits, Mounting};
-use model::Vit;
+use resume::{Advanced, Run};
 
 /// Peak learning rate, the quickstart's for qGOFT.
 const RATE: f64 = 1e-2;
@@ -60,7 +56,8 @@ const ACCUMULATION: usize = 2;
 /// Epochs without a lower validation loss.
 const PATIENCE: usize = 5;
 
-/// Adapts a pretrained vision transformer to a camera that was mounted sideways, with burn's Learner.
+/// Adapts a pretrained vision transformer to a camera that was mounted sideways, with burn's
+/// Learner.
 #[derive(Parser)]
 struct Options {
     /// Epochs, fewer if the validation loss stops falling.
@@ -72,7 +69,11 @@ struct Options {
     /// Folder for the adapter, and for logs and checkpoints in a new sub-folder.
     #[arg(long, default_value = "learner-out")]
     out: PathBuf,
-    /// flex, or with the feature of that name: ndarray, wgpu, wgpu-cpu (software adapters), vulkan, metal, webgpu, cuda.
+    /// Go on with the newest run in that folder, with the same options. Patience counts anew.
+    #[arg(long)]
+    resume: bool,
+    /// flex, or with the feature of that name: ndarray, wgpu, wgpu-cpu (software adapters), vulkan,
+    /// metal, webgpu, cuda.
     #[arg(long, default_value = "flex")]
     device: String,
 }
@@ -91,7 +92,7 @@ impl TrainStep for Adapted {
 
     fn step(&self, batch: Batch) -> TrainOutput<ClassificationOutput> {
         let output = InferenceStep::step(self, batch);
-        let penalty = self.vit.orthogonality_penalty(Penalty::Paper);
+        let penalty = self.vit.adapter_penalty(Penalty::Paper);
         let loss = output.loss.clone() + penalty.mul_scalar(self.strength);
         // The output keeps the loss without the penalty, to be compared with validation.
         TrainOutput::new(self, loss.backward(), output)
@@ -112,26 +113,28 @@ impl InferenceStep for Adapted {
 // ANCHOR_END: step
 
 // ANCHOR: learner
-/// Attaches qGOFT to the encoder and trains it. Metrics, log and checkpoints go to `folder`.
+/// Attaches qGOFT to the encoder and trains it. Metrics, log and checkpoints go to the run's
+/// folder.
 fn train(
     options: &Options,
     digits: &Digits,
     device: &Device,
-    folder: &Path,
+    run: &Run,
 ) -> Result<Vit, Box<dyn Error>> {
     let goft = Goft::quasi().with_targets(["encoder.*.weight"]);
     let vit = pretrained(&device.clone().autodiff())?.apply_goft(goft)?;
-    println!("{}", vit.goft_report());
+    println!("{}", vit.adapter_report());
 
     let epochs = options.epochs.get();
-    let batches = digits.labelled.len().div_ceil(BATCH);
+    let batches = digits.labeled.len().div_ceil(BATCH);
     // The schedule advances with every update, not with every batch.
     let updates = epochs * batches.div_ceil(ACCUMULATION);
     let schedule = LinearLrSchedulerConfig::new(RATE, 0.0, updates).init()?;
-    // Weight decay would pull the blocks towards zero instead of the identity.
+    // Weight decay would pull the blocks back to the identity, that is, to the pretrained model.
     let optimizer = AdamWConfig::new().with_weight_decay(0.0).init();
     let strength = options.strength;
-    let learner = Learner::new(Adapted { vit, strength }, optimizer, schedule);
+    let model = AdapterOnly::new(Adapted { vit, strength });
+    let learner = Learner::new(model, optimizer, schedule);
 
     let patience = MetricEarlyStoppingStrategy::new(
         &LossMetric::new(),
@@ -140,21 +143,26 @@ fn train(
         Split::Valid,
         StoppingCondition::NoImprovementSince { n_epochs: PATIENCE },
     );
-    let training = loader(&digits.labelled, BATCH, device);
+    let training = loader(&digits.labeled, BATCH, device);
+    let training = Advanced::boxed(training, run.epochs_done);
     let validation = loader(&digits.held_out, 10 * BATCH, device);
-    let result = SupervisedTraining::new(folder, training, validation)
+    let mut supervised = SupervisedTraining::new(&run.folder, training, validation)
         .metrics((AccuracyMetric::new(), LossMetric::new()))
         .num_epochs(epochs)
         // Gradients are added, not averaged; AdamW does not mind, SGD would want a lower rate.
         .grads_accumulation(ACCUMULATION)
         .early_stopping(patience)
-        // Whole models, each with its optimizer: the last two epochs and the one with the lowest validation loss.
+        // What is trained and its optimizer: the last two epochs and the one with the lowest
+        // validation loss.
         .with_default_checkpointers()
-        .summary()
-        .launch(learner);
+        .summary();
+    if run.epochs_done > 0 {
+        supervised = supervised.checkpoint(run.epochs_done);
+    }
+    let result = supervised.launch(learner);
     match result.error {
         Some(error) => Err(error.into()),
-        None => Ok(result.model.vit),
+        None => Ok(result.model.into_inner().vit),
     }
 }
 // ANCHOR_END: learner
@@ -177,28 +185,32 @@ fn loader(digits: &[Digit], batch_size: usize, device: &Device) -> Arc<dyn DataL
 }
 
 // ANCHOR: adapter
-/// Saves the adapter alone, loads it onto a fresh pretrained model, and folds it into that model's weights. Returns the
-/// adapted and the merged model.
+/// Saves the adapter alone, loads it onto a fresh pretrained model, and folds it into that model's
+/// weights. Returns the adapted and the merged model.
 fn save_load_merge(
     trained: &Vit,
     file: &Path,
     device: &Device,
 ) -> Result<[Vit; 2], Box<dyn Error>> {
-    trained.save_goft(file)?;
-    let loaded = pretrained(device)?.load_goft(file)?;
-    let merged = loaded.clone().merge_goft()?;
+    trained.save_adapters(file)?;
+    let loaded = pretrained(device)?.load_adapters(file)?;
+    let merged = loaded.clone().merge_adapters()?;
     Ok([loaded, merged])
 }
 // ANCHOR_END: adapter
 
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let device = device::device(&options.device)?;
-    let folder = new_folder(&options.out)?;
+    let run = if options.resume {
+        Run::newest(&options.out)?
+    } else {
+        Run::new(&options.out)?
+    };
     let digits = Digits::load();
     let held_out = Batch::new(&digits.held_out, Mounting::Sideways, &device);
     let before = pretrained(&device)?.accuracy(&held_out);
 
-    let trained = train(options, &digits, &device, &folder)?;
+    let trained = train(options, &digits, &device, &run)?;
     let file = options.out.join("adapter.safetensors");
     let [loaded, merged] = save_load_merge(&trained, &file, &device)?;
 
@@ -212,16 +224,6 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     }
     println!("the adapter is in {}", file.display());
     Ok(())
-}
-
-/// A folder that no earlier run has written to: burn's summary counts every epoch that it finds there.
-fn new_folder(out: &Path) -> Result<PathBuf, String> {
-    let mut runs = (1..).map(|run| out.join(format!("run-{run}")));
-    let folder = runs.find(|folder| !folder.exists()).expect("endless");
-    match std::fs::create_dir_all(&folder) {
-        Ok(()) => Ok(folder),
-        Err(error) => Err(format!("cannot write to `{}`: {error}", out.display())),
-    }
 }
 
 fn main() -> ExitCode {

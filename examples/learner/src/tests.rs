@@ -17,7 +17,8 @@ fn one_epoch_moves_the_adapter_and_nothing_else() {
     let goft = Goft::quasi().with_targets(["encoder.*.weight"]);
     let start = stored::bits(&base.clone().apply_goft(goft).unwrap());
 
-    let trained = train(&options(&["--epochs", "1"]), &digits, &device, out.path()).unwrap();
+    let run = Run::new(out.path()).unwrap();
+    let trained = train(&options(&["--epochs", "1"]), &digits, &device, &run).unwrap();
     let mut end = stored::bits(&trained);
     assert!(end.keys().eq(start.keys()));
     let is_adapter = |path: &String| path.contains(".goft.");
@@ -36,7 +37,46 @@ fn one_epoch_moves_the_adapter_and_nothing_else() {
     assert_eq!(logits(&loaded).into_data(), logits(&trained).into_data());
     let difference = logits(&merged) - logits(&trained);
     assert!(difference.abs().max().into_scalar::<f32>() < 1e-4);
-    assert!(out.path().join("checkpoint/model-1.bpk").exists());
+}
+
+/// Bytes of the files of one epoch's checkpoint.
+fn bytes(run: &Run, epoch: usize) -> u64 {
+    let parts = ["model", "optim", "scheduler"];
+    let file = |part| run.folder.join(format!("checkpoint/{part}-{epoch}.bpk"));
+    parts
+        .map(|part| std::fs::metadata(file(part)).unwrap().len())
+        .iter()
+        .sum()
+}
+
+#[test]
+fn a_resumed_run_ends_where_the_uninterrupted_one_does_bit_for_bit() {
+    let out = tempfile::tempdir().unwrap();
+    let device = device::device("flex").unwrap();
+    let digits = Digits::load();
+    let options = options(&["--epochs", "3"]);
+    let whole = Run::new(out.path()).unwrap();
+    let expected = train(&options, &digits, &device, &whole).unwrap();
+    // The parameters of the adapters thrice, as the optimizer has them too, and not those of the
+    // model once.
+    let whole_model = expected.clone().into_record().into_bytes().unwrap().len();
+    let small = bytes(&whole, 3);
+    assert!(small < whole_model as u64 / 4, "{small} of {whole_model}");
+
+    // As if the process had been killed in the third epoch.
+    let killed = Run::new(out.path()).unwrap();
+    let checkpoints = killed.folder.join("checkpoint");
+    std::fs::create_dir(&checkpoints).unwrap();
+    for part in ["model", "optim", "scheduler"] {
+        let name = format!("{part}-2.bpk");
+        let from = whole.folder.join("checkpoint").join(&name);
+        std::fs::copy(from, checkpoints.join(name)).unwrap();
+    }
+    std::fs::write(checkpoints.join("model-3.bpk"), "torn").unwrap();
+    let resumed = Run::newest(out.path()).unwrap();
+    assert_eq!((&resumed.folder, resumed.epochs_done), (&killed.folder, 2));
+    let found = train(&options, &digits, &device, &resumed).unwrap();
+    assert_eq!(stored::bits(&found), stored::bits(&expected));
 }
 
 #[test]
@@ -49,4 +89,12 @@ fn bad_input_is_an_error() {
     let message = refused(&["--out", folder]);
     assert!(message.contains("cannot write to"), "{message}");
     assert!(message.contains(folder), "{message}");
+
+    let out = tempfile::tempdir().unwrap();
+    let folder = out.path().to_str().unwrap();
+    let message = refused(&["--resume", "--out", folder]);
+    assert!(message.contains("no run"), "{message}");
+    Run::new(out.path()).unwrap();
+    let message = refused(&["--resume", "--out", folder]);
+    assert!(message.contains("no checkpoint"), "{message}");
 }

@@ -7,9 +7,8 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::batch::TokenBatch;
-use crate::bert::Bert;
-use crate::task::{Target, Task};
+use crate::data::{Target, Task};
+use crate::encoder::{Bert, TokenBatch};
 
 /// What is trained: `bert` pretrained, `head` fresh.
 #[derive(Module, Debug)]
@@ -39,7 +38,8 @@ impl Classifier {
         self.head.forward(self.bert.pool(batch))
     }
 
-    /// The mean loss of a batch, `[1]`: cross-entropy, or the squared error of the standardized label.
+    /// The mean loss of a batch, `[1]`: cross-entropy, or the squared error of the standardized
+    /// label.
     pub(crate) fn loss(&self, task: &Task, batch: &TokenBatch, targets: &[Target]) -> Tensor<1> {
         let output = self.forward(batch);
         let device = output.device();

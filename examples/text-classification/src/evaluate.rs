@@ -2,13 +2,12 @@
 
 use burn::tensor::{Device, Tensor};
 
-use crate::batch::TokenBatch;
+use burn_goft_finetune::order;
+
 use crate::classifier::Classifier;
-use crate::encoded::{Encoded, lengths};
+use crate::data::{Encoded, Target, Task, lengths};
+use crate::encoder::{TokenBatch, Tokens};
 use crate::metrics::Metrics;
-use crate::order;
-use crate::task::{Target, Task};
-use crate::tokenizer::Tokens;
 
 /// Texts evaluated at a time.
 pub(crate) const BATCH: usize = 32;

@@ -1,5 +1,6 @@
 //! How good predictions are.
 
+use burn_goft_finetune::Score;
 use serde::{Deserialize, Serialize};
 
 /// Metrics over a data set.
@@ -31,7 +32,8 @@ pub enum Metrics {
 }
 
 impl Metrics {
-    /// The number that early stopping compares: accuracy, or Pearson's correlation. Higher is better; 0 where there is none.
+    /// The number that early stopping compares: accuracy, or Pearson's correlation. Higher is
+    /// better; 0 where there is none.
     pub fn score(&self) -> f64 {
         match self {
             Self::Classification { accuracy, .. } => *accuracy,
@@ -45,11 +47,6 @@ impl Metrics {
             Self::Classification { loss, .. } => *loss,
             Self::Regression { mse, .. } => *mse,
         }
-    }
-
-    /// Higher score, or the same score and lower loss.
-    pub(crate) fn is_better_than(&self, other: &Self) -> bool {
-        (self.score(), -self.loss()) > (other.score(), -other.loss())
     }
 
     /// From labels and answers as class numbers, and each example's cross-entropy.
@@ -71,6 +68,17 @@ impl Metrics {
             pearson: pearson(labels, answers),
             spearman: pearson(&ranks(labels), &ranks(answers)),
         }
+    }
+}
+
+impl Score for Metrics {
+    /// Higher score, or the same score and lower loss.
+    fn is_better_than(&self, other: &Self) -> bool {
+        (self.score(), -self.loss()) > (other.score(), -other.loss())
+    }
+
+    fn loss(&self) -> f64 {
+        self.loss()
     }
 }
 
@@ -163,7 +171,8 @@ mod tests {
 
     #[test]
     fn classification_by_hand() {
-        // Class 0: tp 2, fp 1, fn 1. Class 1: tp 1, fp 1, fn 1. Class 2: tp 0, fp 0, fn 0. Class 3: tp 1.
+        // Class 0: tp 2, fp 1, fn 1. Class 1: tp 1, fp 1, fn 1. Class 2: tp 0, fp 0, fn 0. Class 3:
+        // tp 1.
         let labels = [0, 0, 0, 1, 1, 3];
         let answers = [0, 0, 1, 0, 1, 3];
         let Metrics::Classification {
@@ -195,7 +204,8 @@ mod tests {
             panic!("numbers");
         };
         assert_eq!(mse, (0.0 + 1.0 + 1.0 + 36.0) / 4.0);
-        // Deviations -1.5 -0.5 0.5 1.5 and -3 -1 -2 6: 13 / sqrt(5 * 50); ranks differ by 1 twice: 1 - 6 * 2 / (4 * 15).
+        // Deviations -1.5 -0.5 0.5 1.5 and -3 -1 -2 6: 13 / sqrt(5 * 50); ranks differ by 1 twice:
+        // 1 - 6 * 2 / (4 * 15).
         assert!((pearson.unwrap() - 13.0 / 250f64.sqrt()).abs() < 1e-12);
         assert!((spearman.unwrap() - 0.8).abs() < 1e-12);
     }

@@ -4,18 +4,15 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::Device;
+use burn_goft_finetune::Error;
+use burn_goft_finetune::files::digest;
 
-use crate::adapter::Saved;
 use crate::classifier::Classifier;
-use crate::data::{Examples, Text};
-use crate::encoded::{self, Encoded};
-use crate::error::Error;
+use crate::data::{Encoded, Examples, Task, Text, about_truncation, refuse_other_shape, tokenize};
+use crate::encoder::{ModelFiles, TextTokenizer, Tokens};
 use crate::evaluate::{self, largest, log_softmax};
-use crate::folder::ModelFiles;
 use crate::metrics::Metrics;
-use crate::split::digest;
-use crate::task::Task;
-use crate::tokenizer::{TextTokenizer, Tokens};
+use crate::saved::Saved;
 
 /// A model that answers.
 #[derive(Clone, Debug)]
@@ -48,12 +45,13 @@ fn where_it_was(error: Error, model: &str) -> Error {
 }
 
 impl Predictor {
-    /// Loads the adapter of a run's folder onto its pretrained model, or onto `model`, a folder or a name on the hub, where that is now.
+    /// Loads the adapter of a run's folder onto its pretrained model, or onto `model`, a folder or
+    /// a name on the hub, where that is now.
     ///
     /// # Errors
     ///
-    /// [`Error::Run`] if the folder holds no finished run, or if the weights are not those that it was trained on; those of [`ModelFiles`];
-    /// [`Error::Goft`] from the adapter's file.
+    /// [`Error::Run`] if the folder holds no finished run, or if the weights are not those that it
+    /// was trained on; those of [`ModelFiles`]; [`Error::Goft`] from the adapter's file.
     pub fn load(folder: &Path, model: Option<&str>, device: &Device) -> Result<Self, Error> {
         let saved = Saved::read(folder)?;
         let model = model.unwrap_or(&saved.model);
@@ -70,10 +68,11 @@ impl Predictor {
                 ),
             ));
         }
-        Self::put_on(saved, folder, &files, device)
+        Self::put_on(saved, folder, &files, device, false)
     }
 
-    /// As [`load`](Self::load), onto a model of the same shape whose weights are others, such as the same ones in another precision.
+    /// As [`load`](Self::load), onto a model of the same shape whose weights are others, such as
+    /// the same ones in another precision.
     ///
     /// # Errors
     ///
@@ -84,7 +83,7 @@ impl Predictor {
         device: &Device,
     ) -> Result<Self, Error> {
         let saved = Saved::read(folder)?;
-        Self::put_on(saved, folder, &ModelFiles::find(model)?, device)
+        Self::put_on(saved, folder, &ModelFiles::find(model)?, device, true)
     }
 
     fn put_on(
@@ -92,13 +91,14 @@ impl Predictor {
         folder: &Path,
         files: &ModelFiles,
         device: &Device,
+        any_base: bool,
     ) -> Result<Self, Error> {
         let training = device.clone().autodiff();
         let pretrained = files.load(saved.max_length, &training)?;
         let (hidden, outputs) = (pretrained.config.hidden, saved.task.outputs());
         let fresh = Classifier::new(pretrained.bert, hidden, outputs, 0, &training);
         Ok(Self {
-            model: saved.load(folder, fresh)?.valid(),
+            model: saved.load(folder, fresh, any_base)?.valid(),
             tokenizer: pretrained.tokenizer,
             task: saved.task,
             pairs: saved.pairs,
@@ -132,12 +132,12 @@ impl Predictor {
         Ok(outputs.iter().map(|row| self.answer(row)).collect())
     }
 
-    /// Metrics on labelled examples.
+    /// Metrics on labeled examples.
     ///
     /// # Errors
     ///
-    /// [`Error::Data`] for pairs where single texts are needed, or the other way round; [`Error::Line`] for a label that
-    /// training did not have.
+    /// [`Error::Data`] for pairs where single texts are needed, or the other way round;
+    /// [`Error::Line`] for a label that training did not have.
     pub fn evaluate(&self, examples: &Examples) -> Result<Metrics, Error> {
         refuse_other_shape(examples, self.pairs)?;
         let data = Encoded::new(examples, &self.task, &self.tokenizer)?;
@@ -164,14 +164,11 @@ impl Predictor {
     /// A sentence about texts that lost their end, if there are any.
     pub(crate) fn about_truncation(&self, texts: &[Text]) -> Result<Option<String>, Error> {
         let tokens = self.tokens(texts)?;
-        Ok(encoded::about_truncation(
-            &tokens,
-            self.tokenizer.max_length(),
-        ))
+        Ok(about_truncation(&tokens, self.tokenizer.max_length()))
     }
 
     fn tokens(&self, texts: &[Text]) -> Result<Vec<Tokens>, Error> {
-        encoded::tokenize(texts.iter(), &self.tokenizer)
+        tokenize(texts.iter(), &self.tokenizer)
     }
 
     fn answer(&self, output: &[f64]) -> Prediction {
@@ -188,21 +185,5 @@ impl Predictor {
                 probability: None,
             },
         }
-    }
-}
-
-/// Pairs for single texts, or the other way round.
-pub(crate) fn refuse_other_shape(examples: &Examples, pairs: bool) -> Result<(), Error> {
-    let name = |pairs| if pairs { "pairs" } else { "single texts" };
-    match examples.are_pairs() == pairs {
-        true => Ok(()),
-        false => Err(Error::data(
-            &examples.path,
-            format!(
-                "it holds {}, and the training data holds {}",
-                name(!pairs),
-                name(pairs)
-            ),
-        )),
     }
 }

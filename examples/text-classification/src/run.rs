@@ -4,29 +4,22 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use burn::module::Module;
+use burn_goft_finetune::files::digest;
+use burn_goft_finetune::{
+    Attachment, Error, Heap, Method, Origin, RunFolder, Setting, Trainer, count,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::adapter::{self, Saved};
-use crate::checkpoint::{self, Origin};
 use crate::classifier::Classifier;
-use crate::data::Examples;
+use crate::data::{Data, Encoded, Examples, Task, about_truncation, sentences};
 use crate::device::device;
-use crate::encoded::{Encoded, about_truncation};
-use crate::error::Error;
+use crate::encoder::ModelFiles;
 use crate::evaluate::evaluate;
-use crate::files::{self, FolderLock};
-use crate::folder::ModelFiles;
-use crate::memory::Heap;
-use crate::methods::{Attachment, Method};
 use crate::metrics::Metrics;
-use crate::parameters;
 use crate::predict::Predictor;
-use crate::progress::Progress;
+use crate::saved::Saved;
 use crate::settings::RunConfig;
-use crate::split::{Data, digest};
-use crate::task::Task;
-use crate::train::{Setting, Training};
-use crate::understood;
+use crate::training::{BODY, Labeled, Progress};
 
 /// What a run has come to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,7 +34,7 @@ pub struct Outcome {
     pub best_epoch: usize,
     /// Updates made.
     pub steps: usize,
-    /// Numbers that were trained, the head's included.
+    /// Number of trainable parameters, the head's included.
     pub trainable_parameters: usize,
     /// All numbers of the model, adapters included.
     pub total_parameters: usize,
@@ -49,8 +42,9 @@ pub struct Outcome {
     pub adapter_bytes: u64,
     /// Mean time of an update, without validation.
     pub seconds_per_step: f64,
-    /// The most bytes of the process's heap that were in use at a time during updates, less those in use before the run: model, data,
-    /// gradients, optimizer, activations. None in a program whose global allocator is not `peak_alloc::PeakAlloc`.
+    /// The most bytes of the process's heap that were in use at a time during updates, less those
+    /// in use before the run: model, data, gradients, optimizer, activations. None in a program
+    /// whose global allocator is not `peak_alloc::PeakAlloc`.
     pub peak_memory_bytes: Option<u64>,
 }
 
@@ -65,12 +59,13 @@ pub struct Trained {
 
 /// Trains by the settings, writes adapter, log and metrics to the folder, and returns the numbers.
 ///
-/// `on_progress` hears of every update; when it breaks, the state is saved and the run ends with [`Error::Interrupted`].
+/// `on_progress` hears of every update; when it breaks, the state is saved and the run ends with
+/// [`Error::Interrupted`].
 ///
 /// # Errors
 ///
-/// All of [`Error`]: settings, files and data before anything is trained; [`Error::NotFinite`] and [`Error::Interrupted`]
-/// during training, with the state saved.
+/// All of [`Error`]: settings, files and data before anything is trained; [`Error::NotFinite`] and
+/// [`Error::Interrupted`] during training, with the state saved.
 pub fn run(
     config: &RunConfig,
     on_progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
@@ -90,17 +85,18 @@ pub fn train(
     let heap = Heap::count();
     config.check()?;
     let method = Method::named(&config.method)?;
-    let rates = config.rates(method)?;
+    config.check_rates(method)?;
     let plain = device(&config.device).map_err(Error::Settings)?;
     let data = Data::read(config)?;
-    // A class may be among the examples held out only; mean and deviation are of what is learned from.
+    // A class may be among the examples held out only; mean and deviation are of what is learned
+    // from.
     let task = match config.regression {
         true => Task::of(&data.training, true)?,
         false => Task::of(&data.all, false)?,
     };
     // Found before anything is made: a folder for nothing would stay.
     let files = ModelFiles::find(&config.model)?;
-    let _lock = open_folder(config)?;
+    let folder = RunFolder::open(&config.out, Path::new(&config.model), config.resume)?;
 
     let training_device = plain.clone().autodiff();
     let weights = digest(files.weights())?;
@@ -116,7 +112,7 @@ pub fn train(
     let (training, validation) = (encode(&data.training)?, encode(&data.validation)?);
     let test = encode(&data.test)?;
     let max_length = tokenizer.max_length();
-    for note in understood::sentences(&data.all, &task) {
+    for note in sentences(&data.all, &task) {
         let _ = on_progress(&Progress::Note(note));
     }
     for note in about_lengths([&training, &validation, &test], max_length, config) {
@@ -133,38 +129,33 @@ pub fn train(
         &training_device,
     );
     let attachment = Attachment {
-        paths: method.targets(&fresh, &config.targets)?,
+        paths: method.targets(&fresh, &BODY, &config.targets)?,
         rank: config.rank,
         seed: config.seed,
     };
-    let model = method.attach(fresh, &attachment)?;
+    let model = method.attach(fresh, &BODY, &attachment)?;
     let (trainable, total) = count(&model);
-    let setting = Setting {
-        config,
-        origin: Origin {
-            config: config.clone(),
-            data: data.digests.clone(),
-            weights: weights.clone(),
-        },
-        rates,
+    let labeled = Labeled {
         task: &task,
         training: &training,
         validation: &validation,
         device: plain.clone(),
+    };
+    let course = config.course();
+    let origin = Origin::new(config, data.digests.clone(), &config.model, weights.clone());
+    let setting = Setting {
+        task: &labeled,
+        rates: config.rates(method, course.steps(training.tokens.len())),
+        course,
+        out: folder.path(),
+        origin: origin.with_free(&FREE),
         heap,
     };
-    let mut process = Training::new(setting, model);
+    let mut trainer = Trainer::new(setting, model);
     if config.resume {
-        process = process.resume()?;
+        trainer = trainer.resume()?;
     }
-    let _ = on_progress(&Progress::Started {
-        step: process.state.step,
-        steps: process.steps(),
-        examples: training.tokens.len(),
-        trainable,
-        total,
-    });
-    let finished = process.run(on_progress)?;
+    let finished = trainer.run(on_progress)?;
 
     let saved = Saved::new(
         &config.model,
@@ -189,8 +180,7 @@ pub fn train(
         seconds_per_step: finished.seconds_per_step,
         peak_memory_bytes: finished.peak_memory_bytes,
     };
-    files::write_json(&config.out.join(METRICS), &outcome)?;
-    checkpoint::clear(&config.out)?;
+    folder.finish(&outcome)?;
     let predictor = Predictor {
         model,
         tokenizer: pretrained.tokenizer,
@@ -201,40 +191,17 @@ pub fn train(
     Ok(Trained { outcome, predictor })
 }
 
-/// The final numbers of a run.
-const METRICS: &str = "metrics.json";
-
-/// The folder, kept from other processes as long as the value lives.
-fn open_folder(config: &RunConfig) -> Result<FolderLock, Error> {
-    let out = &config.out;
-    files::make_folder(out)?;
-    let same = |path: &Path| std::fs::canonicalize(path).ok();
-    if same(out) == same(Path::new(&config.model)) {
-        return Err(Error::run(
-            out,
-            "it is the folder of the pretrained model; name another one for what the run leaves",
-        ));
-    }
-    let lock = FolderLock::take(out)?;
-    if out.join(METRICS).exists() {
-        return Err(Error::run(
-            out,
-            "it holds a finished run; name another folder",
-        ));
-    }
-    let unfinished = checkpoint::exists(out)?;
-    // A run that was killed at its very end has both.
-    if adapter::exists(out) && !(config.resume && unfinished) {
-        return Err(Error::run(out, "it holds an adapter; name another folder"));
-    }
-    match (config.resume, unfinished) {
-        (false, true) => Err(Error::run(
-            out,
-            "it holds a run that has not finished; go on with --resume, or name another folder",
-        )),
-        _ => Ok(lock),
-    }
-}
+/// Where a run happens and where its files are may change when it is resumed: what the files hold
+/// is looked at by itself.
+const FREE: [&str; 7] = [
+    "out",
+    "model",
+    "train",
+    "eval",
+    "validation",
+    "device",
+    "resume",
+];
 
 /// Sentences about texts that are cut, and about a limit that is the model's.
 fn about_lengths(parts: [&Encoded; 3], max_length: usize, config: &RunConfig) -> Vec<String> {
@@ -246,11 +213,4 @@ fn about_lengths(parts: [&Encoded; 3], max_length: usize, config: &RunConfig) ->
     });
     let cut = parts.map(|part| about_truncation(&part.tokens, max_length));
     std::iter::once(shorter).chain(cut).flatten().collect()
-}
-
-fn count(model: &Classifier) -> (usize, usize) {
-    let parameters = parameters::list(model);
-    let trained = parameters.iter().filter(|p| p.trained).map(|p| p.count);
-    let all = parameters.iter().map(|p| p.count);
-    (trained.sum(), all.sum())
 }

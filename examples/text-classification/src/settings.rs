@@ -2,29 +2,19 @@
 
 use std::path::PathBuf;
 
+use burn_goft_finetune::{Course, Error, Method, Rates};
 use serde::{Deserialize, Serialize};
-
-use crate::error::Error;
-use crate::methods::Method;
-
-/// Peak learning rates and the strength of the penalty, chosen or the method's.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rates {
-    pub(crate) encoder: f64,
-    pub(crate) head: f64,
-    pub(crate) penalty: Option<f64>,
-}
 
 /// The settings of a run. [`RunConfig::new`] has the defaults.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunConfig {
     /// Folder of the pretrained model, or its name on the Hugging Face hub.
     pub model: String,
-    /// Labelled file to learn from.
+    /// Labeled file to learn from.
     pub train: PathBuf,
-    /// Labelled file for the final metrics.
+    /// Labeled file for the final metrics.
     pub eval: PathBuf,
-    /// Labelled file for early stopping; without one, a share of the training examples is held out.
+    /// Labeled file for early stopping; without one, a share of the training examples is held out.
     pub validation: Option<PathBuf>,
     /// That share.
     pub validation_share: f64,
@@ -47,9 +37,10 @@ pub struct RunConfig {
     /// So many updates instead, whatever the validation says; the last state is kept, not the best.
     #[serde(default)]
     pub steps: Option<usize>,
-    /// Peak learning rate in the encoder; the method's where none is given.
+    /// Peak learning rate in the encoder; the method's for the number of updates where none is
+    /// given.
     pub learning_rate: Option<f64>,
-    /// Peak learning rate of the head; the method's where none is given.
+    /// Peak learning rate of the head; the method's for the number of updates where none is given.
     pub head_learning_rate: Option<f64>,
     /// Strength of the orthogonality penalty; the method's where none is given.
     pub penalty: Option<f64>,
@@ -103,42 +94,37 @@ impl RunConfig {
         }
     }
 
+    /// Batches and updates.
+    pub(crate) fn course(&self) -> Course {
+        Course {
+            seed: self.seed,
+            batch_size: self.batch_size,
+            accumulation: self.accumulation,
+            epochs: self.epochs,
+            steps: self.steps,
+            warmup: self.warmup,
+            patience: self.patience,
+            clip: None,
+        }
+    }
+
     /// Refuses numbers that no run can have.
     pub(crate) fn check(&self) -> Result<(), Error> {
+        self.course().check()?;
         let refuse = |what: String| Err(Error::Settings(what));
-        for (name, number) in [
-            ("batch size", self.batch_size),
-            ("accumulation", self.accumulation),
-            ("number of epochs", self.epochs),
-            ("rank", self.rank),
-        ] {
-            if number == 0 {
-                return refuse(format!("the {name} is 0; it has to be at least 1"));
-            }
-        }
-        if self.steps == Some(0) {
-            return refuse("the number of steps is 0; it has to be at least 1, or none".into());
-        }
-        if self.patience == Some(0) {
-            return refuse("the patience is 0; it has to be at least 1, or none".into());
+        if self.rank == 0 {
+            return refuse("the rank is 0; it has to be at least 1".into());
         }
         for (name, rate) in [
             ("learning rate", self.learning_rate),
             ("head's learning rate", self.head_learning_rate),
             ("penalty", self.penalty),
         ] {
-            if rate.is_some_and(|rate| !rate.is_finite() || rate < 0.0) {
+            if let Some(rate) = rate.filter(|rate| !rate.is_finite() || *rate < 0.0) {
                 return refuse(format!(
-                    "the {name} is {}; it has to be a number that is not negative",
-                    rate.expect("just seen")
+                    "the {name} is {rate}; it has to be a number that is not negative"
                 ));
             }
-        }
-        if !(0.0..1.0).contains(&self.warmup) {
-            return refuse(format!(
-                "the warm-up is {} of the updates; it has to be at least 0 and below 1",
-                self.warmup
-            ));
         }
         if !(self.validation_share > 0.0 && self.validation_share < 1.0) {
             return refuse(format!(
@@ -149,24 +135,30 @@ impl RunConfig {
         Ok(())
     }
 
-    /// The rates that were chosen, or the method's.
-    pub(crate) fn rates(&self, method: &Method) -> Result<Rates, Error> {
+    /// Refuses rates and a penalty that the method has no use for.
+    pub(crate) fn check_rates(&self, method: &Method) -> Result<(), Error> {
         if self.penalty.is_some() && method.penalty.is_none() {
             return Err(Error::Settings(format!(
                 "`{}` has no orthogonality penalty; leave out the strength",
                 method.name
             )));
         }
-        if self.learning_rate.is_some_and(|rate| rate > 0.0) && method.trains_head_only() {
+        if self.learning_rate.is_some_and(|rate| rate > 0.0) && method.trains_heads_only() {
             return Err(Error::Settings(format!(
                 "`{}` trains the head only; its rate is the head's learning rate, leave out the other one",
                 method.name
             )));
         }
-        Ok(Rates {
-            encoder: self.learning_rate.unwrap_or(method.learning_rate),
-            head: self.head_learning_rate.unwrap_or(method.head_learning_rate),
-            penalty: self.penalty.or(method.penalty),
-        })
+        Ok(())
+    }
+
+    /// The rates that were chosen, or the method's for a training of so many updates.
+    pub(crate) fn rates(&self, method: &Method, steps: usize) -> Rates {
+        let default = method.rates(steps);
+        Rates {
+            body: self.learning_rate.unwrap_or(default.body),
+            head: self.head_learning_rate.unwrap_or(default.head),
+            penalty: self.penalty.or(default.penalty),
+        }
     }
 }

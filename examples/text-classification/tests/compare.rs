@@ -5,8 +5,8 @@ mod common;
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 
-use burn_goft_compare::{Lines, Observer, Record, Report, RunSpec, Split};
 use common::Place;
+use fair_compare::{Lines, Observer, Record, Report, RunSpec, Split};
 use text_classification::{
     CompareConfig, Error, Example, Examples, METHODS, Predictor, RunConfig, Text, Trained, compare,
 };
@@ -26,7 +26,8 @@ fn config(place: &Place) -> CompareConfig {
     config
 }
 
-/// 12 of entailment, 12 of contradiction and 12 of neither, at random: what counts is that a change of the embeddings shows.
+/// 12 of entailment, 12 of contradiction and 12 of neither, at random: what counts is that a change
+/// of the embeddings shows.
 fn pairs(place: &Place) -> std::path::PathBuf {
     let labels = ["entailment", "contradiction", "neutral"];
     let reviews = common::reviews(72, 5);
@@ -47,7 +48,8 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// KL of `softmax_j(20 cos(a_i, b_j))`, probability by probability, in batches of 18: the 36 pairs are two halves.
+/// KL of `softmax_j(20 cos(a_i, b_j))`, probability by probability, in batches of 18: the 36 pairs
+/// are two halves.
 fn divergence(place: &Place, before: &Predictor, after: &Predictor) -> f64 {
     let rows = Examples::read(&pairs(place)).unwrap().rows;
     assert_eq!(rows.len(), 36);
@@ -267,7 +269,7 @@ fn every_method_is_measured() {
             assert_eq!(record.run.split, Split::Validation);
             continue;
         };
-        let keeps_angles = ["linear-probe", "bitfit", "goft", "goft-star", "oft"];
+        let keeps_angles = ["linear-probe", "bitfit", "goft", "goft-star", "oft", "hra"];
         let keeps = keeps_angles.contains(&&*record.run.method);
         assert_eq!(*angle < 1e-3, keeps, "{record:?}");
     }

@@ -118,14 +118,14 @@ fn adapters_at_the_identity_change_nothing_and_globs_find_their_layers() {
     let tensors = common::tensors(6);
     let bert = load_as(&tensors, DType::F32, str::to_string).unwrap();
     let adapted = bert.apply_goft(Goft::quasi()).unwrap();
-    assert_eq!(adapted.goft_report().layers.len(), 12);
+    assert_eq!(adapted.adapter_report().layers.len(), 12);
     assert!(largest_error(&adapted, &tensors) < TOLERANCE);
 
     let bert = load_as(&tensors, DType::F32, str::to_string).unwrap();
     let goft = Goft::strict().with_targets(["*.query.weight", "encoder.1.intermediate.weight"]);
     let goft = goft.with_init_std(0.5);
     let adapted = bert.apply_goft(goft).unwrap();
-    let paths: Vec<_> = adapted.goft_report().layers;
+    let paths: Vec<_> = adapted.adapter_report().layers;
     let paths: Vec<_> = paths.iter().map(|layer| layer.path.as_str()).collect();
     assert_eq!(
         paths,

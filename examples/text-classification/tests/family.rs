@@ -1,4 +1,5 @@
-//! Every kind of encoder against what the transformers library computes of the same weights (`make_family.py`).
+//! Every kind of encoder against what the transformers library computes of the same weights
+//! (`make_family.py`).
 
 mod common;
 
@@ -20,7 +21,8 @@ use tokenizers::pre_tokenizers::whitespace::Whitespace;
 use tokenizers::processors::roberta::RobertaProcessing;
 
 const WIDTH: usize = 12;
-/// Two layers of products with up to 20 terms of size about 1, in f32; references are rounded to nine places.
+/// Two layers of products with up to 20 terms of size about 1, in f32; references are rounded to
+/// nine places.
 const TOLERANCE: f64 = 5e-6;
 /// All kinds, and what stands before their names in the file of a model with a head.
 const MADE: [(&str, &str); 8] = [
@@ -127,7 +129,8 @@ fn vectors_are_those_of_transformers() {
     }
 }
 
-/// A tokenizer may number the second text of a pair, and RoBERTa's table has a row for the first only.
+/// A tokenizer may number the second text of a pair, and RoBERTa's table has a row for the first
+/// only.
 #[test]
 fn types_count_where_pairs_are_told_apart_by_them() {
     for (kind, counts) in [
@@ -151,7 +154,7 @@ fn every_kind_has_the_same_layers_to_adapt() {
     for (kind, _) in MADE {
         let goft = Goft::strict().with_init_std(0.3);
         let adapted = load(kind).apply_goft(goft).unwrap();
-        let layers = adapted.goft_report().layers;
+        let layers = adapted.adapter_report().layers;
         let mut expected = Vec::new();
         if kind == "electra" {
             expected.push("embeddings.project.weight".to_string());

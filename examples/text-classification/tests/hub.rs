@@ -1,4 +1,5 @@
-//! A model by its name: downloaded once from what answers as the hub does, and found in the cache afterwards.
+//! A model by its name: downloaded once from what answers as the hub does, and found in the cache
+//! afterwards.
 
 mod common;
 
@@ -12,7 +13,8 @@ use common::Place;
 
 const MODEL: &str = "somebody/some-bert";
 
-/// Serves the files of a folder under the names that the hub gives them, as long as the test runs, and reports what is asked for.
+/// Serves the files of a folder under the names that the hub gives them, as long as the test runs,
+/// and reports what is asked for.
 struct Hub {
     address: SocketAddr,
     asked: Receiver<String>,

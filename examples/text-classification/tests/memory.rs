@@ -14,7 +14,8 @@ static HEAP: PeakAlloc = PeakAlloc;
 
 const MIB: u64 = 1 << 20;
 
-/// The peak of a run of the tiny model that takes `extra` bytes for the time of one step, and four times as many after its epoch.
+/// The peak of a run of the tiny model that takes `extra` bytes for the time of one step, and four
+/// times as many after its epoch.
 fn peak(extra: u64) -> u64 {
     let mut place = Place::new("full");
     place.config.epochs = 2;

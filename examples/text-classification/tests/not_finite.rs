@@ -114,7 +114,8 @@ fn a_weight_that_is_not_a_number_is_named() {
 #[test]
 fn a_gradient_that_overflows_is_named_and_the_state_before_it_kept() {
     let mut place = Place::new("linear-probe");
-    // Targets so far from their mean that the squared error's gradient still fits, times the norm of a huge feature.
+    // Targets so far from their mean that the squared error's gradient still fits, times the norm
+    // of a huge feature.
     let mut tensors = common::tensors(11);
     let gain = &mut tensors
         .get_mut("encoder.layer.1.output.LayerNorm.weight")

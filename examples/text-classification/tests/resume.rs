@@ -50,12 +50,15 @@ fn resumed_is_uninterrupted() {
         "goft-star",
         "qgoft",
         "oft",
+        "hra",
+        "road",
     ] {
         let uninterrupted = place(method);
         let outcome = straight(&uninterrupted.config).unwrap();
         assert_eq!(outcome.steps, 12);
         let expected = results(&uninterrupted, outcome);
-        // In the first epoch, after its last update but before its validation, in the middle, before the end.
+        // In the first epoch, after its last update but before its validation, in the middle,
+        // before the end.
         for stop in [1, 4, 6, 11] {
             let mut place = place(method);
             let stopped = stop_after(&place.config, stop).unwrap_err();

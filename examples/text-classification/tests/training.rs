@@ -10,7 +10,8 @@ use text_classification::{
     Examples, METHODS, Metrics, ModelFiles, Predictor, Progress, Task, Text, read_texts,
 };
 
-/// 2 layers of weights [12, 12] four times, [12, 20] and [20, 12] as burn has them, and a head [12, 2] with its bias.
+/// 2 layers of weights [12, 12] four times, [12, 20] and [20, 12] as burn has them, and a head [12,
+/// 2] with its bias.
 const HEAD: usize = 12 * 2 + 2;
 const ANGLES: usize = 2 * (5 * 11 + 19);
 const NEURONS: usize = 2 * (4 * 12 + 20 + 12);
@@ -35,10 +36,19 @@ fn expected(method: &str) -> (usize, fn(&str) -> bool) {
         }),
         "goft" => (HEAD + ANGLES, |path| path.contains(".goft.angles")),
         "goft-star" => (HEAD + ANGLES + NEURONS, |path| path.contains(".goft.")),
-        "qgoft" => (HEAD + 4 * ANGLES, |path| path.contains(".goft.blocks")),
+        "qgoft" => (HEAD + 4 * ANGLES, |path| {
+            path.contains(".goft.block_offsets")
+        }),
         // Axes shorter than 32 are one block.
         "oft" => (HEAD + 2 * (5 * 12 * 11 / 2 + 20 * 19 / 2), |path| {
             path.contains(".goft.skew")
+        }),
+        "hra" => (HEAD + 2 * 8 * (5 * 12 + 20), |path| {
+            path.contains(".goft.reflections")
+        }),
+        // An angle and a scale of each pair of neighbors.
+        "road" => (HEAD + 2 * (5 * 12 + 20), |path| {
+            path.contains(".goft.road1")
         }),
         other => panic!("say what `{other}` trains"),
     }
@@ -74,7 +84,8 @@ fn every_method_trains_its_parameters_and_no_others_and_its_file_gives_them_back
             let changed = match base.get(path_in_bert) {
                 Some(before) => before != bits,
                 None => {
-                    // An adapter's own parameter: angles start at zero, factors and blocks do not.
+                    // An adapter's own parameter: most start at zero, factors and reflections do
+                    // not.
                     bits.iter().any(|bits| f32::from_bits(*bits) != 0.0)
                 }
             };
@@ -115,6 +126,8 @@ fn every_method_learns_more_than_a_head_alone() {
         ("goft-star", 5e-2),
         ("qgoft", 3e-2),
         ("oft", 3e-2),
+        ("hra", 3e-2),
+        ("road", 5e-2),
     ];
     assert_eq!(rates.map(|(name, _)| name), METHODS.map(|m| m.name));
     let results = rates.map(|(name, rate)| {
@@ -211,6 +224,24 @@ fn the_rates_rise_and_fall_as_written() {
         assert!((rate - 0.01 * factor).abs() < 1e-12, "{line}");
         assert!((head - 0.1 * factor).abs() < 1e-12, "{line}");
     }
+}
+
+#[test]
+fn a_long_training_takes_a_third_of_the_rates_unless_they_are_given() {
+    let peak = |steps, rate| {
+        let mut place = Place::new("linear-probe");
+        place.config.batch_size = 1;
+        place.config.steps = Some(steps);
+        place.config.warmup = 0.0;
+        place.config.head_learning_rate = rate;
+        // The first step says the peak.
+        text_classification::run(&place.config, &mut |_| ControlFlow::Break(())).unwrap_err();
+        place.log("step")[0]["head_learning_rate"].as_f64().unwrap()
+    };
+    assert_eq!(peak(100, None), 3e-2);
+    assert_eq!(peak(200, None), 1.5e-2);
+    assert!((peak(3000, None) - 1e-2).abs() < 1e-12);
+    assert_eq!(peak(3000, Some(0.25)), 0.25);
 }
 
 #[test]

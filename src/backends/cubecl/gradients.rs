@@ -1,8 +1,8 @@
 //! The derivative by the blocks: the rotation's kernel up and down again, for sums over vectors.
 //!
-//! With `a` climbing by `R` and `b` descending by `R^T`, every pair's block gets `sum b a^T` of the values before the pair on
-//! either way. One of `a` and `b` is the rotation's input, the other the derivative by its result, and the former or the latter
-//! ends as the derivative by the input.
+//! With `a` climbing by `R` and `b` descending by `R^T`, every pair's block gets `sum b a^T` of the
+//! values before the pair on either way. One of `a` and `b` is the rotation's input, the other the
+//! derivative by its result, and the former or the latter ends as the derivative by the input.
 //!
 //! ```text
 //! for each vector of the cube      a: from registers to shared memory   values before each pair are kept
@@ -22,12 +22,12 @@ use cubecl::prelude::*;
 use super::kernel::{Trace, climb, descend, trace};
 use super::tile::Tile;
 use super::unit::{
-    Part, Vectors, block_number, hands_on, has_outer_pair, load, load_blocks, next_place,
+    Part, Vectors, block_number, hands_on, has_outer_pair, load_blocks, load_into, next_place,
     outer_block_number, part, place, steps, store, vector_of_step,
 };
 
-/// Which ends of the ways are written, and whether a next stage hands back elements of the way down. For what is not, there is no
-/// buffer: WebGPU lets a kernel have eight.
+/// Which ends of the ways are written, and whether a next stage hands back elements of the way
+/// down. For what is not, there is no buffer: WebGPU lets a kernel have eight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Ends {
     pub(super) up: bool,
@@ -37,8 +37,8 @@ pub(super) struct Ends {
 
 /// Sums the products of all vectors of `a` and `b` into `parts`.
 ///
-/// `a` and `down` have the stage's own elements, `b` and `up` the whole tensor's. At the first stage, where these are the same, `up`
-/// may be `a` and `down` may be `b`.
+/// `a` and `down` have the stage's own elements, `b` and `up` the whole tensor's. At the first
+/// stage, where these are the same, `up` may be `a` and `down` may be `b`.
 #[cube(launch, address_type = "dynamic")]
 pub(super) fn differentiate<O: Float, W: Float, G: Float, A: Float, N: Size>(
     a: &[Vector<O, N>],
@@ -55,9 +55,23 @@ pub(super) fn differentiate<O: Float, W: Float, G: Float, A: Float, N: Size>(
     #[define(O, W, G, A)] _dtypes: [ElemType; 4],
 ) {
     let part = part(&vectors, tile);
-    let entries = load_blocks::<G, A>(blocks, &vectors, &part, vectors.first_block, tile);
+    let entries = load_blocks::<G, A>(blocks, &vectors, &part, tile);
     let mut shared = Shared::<[A]>::new_slice(comptime!(tile.lanes * tile.units()));
     let mut trace = trace::<A>(tile.elements);
+    let mut climber = Array::<A>::new(tile.elements);
+    let mut diver = Array::<A>::new(tile.elements);
+    let mut next_climber = Array::<A>::new(tile.elements);
+    let mut next_diver = Array::<A>::new(tile.elements);
+    read_both::<O, W, A, N>(
+        &mut next_climber,
+        &mut next_diver,
+        a,
+        b,
+        &vectors,
+        &part,
+        vector_of_step(&part, 0, tile),
+        tile,
+    );
 
     for step in 0..steps(&vectors, tile) {
         let vector = vector_of_step(&part, step, tile);
@@ -65,9 +79,23 @@ pub(super) fn differentiate<O: Float, W: Float, G: Float, A: Float, N: Size>(
         let held = select(present, part.held, 0u32);
         let own = place::<N>(&vectors, &vectors.own, &part, vector, tile);
         let whole = place::<N>(&vectors, &vectors.whole, &part, vector, tile);
-        // Both at once: `b` need not wait until `a` has climbed.
-        let mut climber = load::<O, A, N>(a, own, vectors.own.stride, held, tile);
-        let mut diver = load::<W, A, N>(b, whole, vectors.whole.stride, held, tile);
+        #[unroll]
+        for k in 0..tile.elements {
+            climber[k] = next_climber[k];
+            diver[k] = next_diver[k];
+        }
+        // The vectors of the next step are on their way while these climb and descend. Where `up`
+        // is `a`, no other cube or step writes what is read here.
+        read_both::<O, W, A, N>(
+            &mut next_climber,
+            &mut next_diver,
+            a,
+            b,
+            &vectors,
+            &part,
+            vector_of_step(&part, step + 1, tile),
+            tile,
+        );
         if comptime!(ends.next) {
             if hands_on(&part, held) {
                 let next = &next[0usize];
@@ -118,6 +146,25 @@ pub(super) fn differentiate<O: Float, W: Float, G: Float, A: Float, N: Size>(
     );
 }
 
+/// The unit's elements of a vector of both; zero beyond the last vector.
+#[cube]
+fn read_both<O: Float, W: Float, A: Float, N: Size>(
+    climber: &mut Array<A>,
+    diver: &mut Array<A>,
+    a: &[Vector<O, N>],
+    b: &[Vector<W, N>],
+    vectors: &Vectors,
+    part: &Part,
+    vector: usize,
+    #[comptime] tile: Tile,
+) {
+    let held = select(vector < vectors.count, part.held, 0u32);
+    let own = place::<N>(vectors, &vectors.own, part, vector, tile);
+    let whole = place::<N>(vectors, &vectors.whole, part, vector, tile);
+    load_into::<O, A, N>(climber, a, own, vectors.own.stride, held, tile);
+    load_into::<W, A, N>(diver, b, whole, vectors.whole.stride, held, tile);
+}
+
 #[cube]
 fn store_sums<A: Float>(
     parts: &mut [Vector<A, Const<4>>],
@@ -153,7 +200,8 @@ fn sum<A: Float>(trace: &Trace<A>, #[comptime] pair: usize) -> Vector<A, Const<4
     block
 }
 
-/// Sums every `rows_each` of the rows of `parts [rows, blocks, 4]` to one, always in the same order.
+/// Sums every `rows_each` of the rows of `parts [rows, blocks, 4]` to one, always in the same
+/// order.
 #[cube(launch, address_type = "dynamic")]
 pub(super) fn sum_parts<G: Float, A: Float>(
     parts: &[Vector<A, Const<4>>],

@@ -15,9 +15,10 @@
 //!
 //! Without planes, level 3 is in shared memory too.
 //!
-//! Above the levels in registers every unit but the first is second coordinate of exactly one pair, after which its value is
-//! final: that pair is its own to compute. Its blocks therefore are those of the pairs in its registers, then that one: as many
-//! as it holds elements, read once and kept in registers for all vectors that the cube visits.
+//! Above the levels in registers every unit but the first is second coordinate of exactly one pair,
+//! after which its value is final: that pair is its own to compute. Its blocks therefore are those
+//! of the pairs in its registers, then that one: as many as it holds elements, read once and kept
+//! in registers for all vectors that the cube visits.
 //!
 //! `R` climbs from level 1, `R^T` descends to it.
 
@@ -58,8 +59,9 @@ fn turn<A: Float>(
     }
 }
 
-/// What a derivative needs of the way: the coordinates of each pair of the unit before `R` turned it, and the sums, over the
-/// vectors that came by, of their products with those before `R^T` turned it. Empty for a rotation alone.
+/// What a derivative needs of the way: the coordinates of each pair of the unit before `R` turned
+/// it, and the sums, over the vectors that came by, of their products with those before `R^T`
+/// turned it. Empty for a rotation alone.
 #[derive(CubeType)]
 pub(super) struct Trace<A: Float> {
     before: Array<A>,
@@ -122,8 +124,9 @@ fn turn_down<A: Float>(
     turn::<A>(entries, pair, number, true)
 }
 
-/// A level whose pairs are within planes. The second unit of a pair has its block: it borrows the first's value and gives it back
-/// turned. All units of the plane do the same, pair or not: a branch could leave some of them behind at the next exchange.
+/// A level whose pairs are within planes. The second unit of a pair has its block: it borrows the
+/// first's value and gives it back turned. All units of the plane do the same, pair or not: a
+/// branch could leave some of them behind at the next exchange.
 #[cube]
 fn turn_in_plane<A: Float>(
     value: A,
@@ -285,7 +288,8 @@ fn is_first(part: &Part, #[comptime] level: usize) -> bool {
     (part.unit & comptime!((2u32 << level) - 1)) == 0
 }
 
-/// Whether this is the level, counted above those in registers, at which the unit's value is second coordinate.
+/// Whether this is the level, counted above those in registers, at which the unit's value is second
+/// coordinate.
 #[cube]
 fn is_second(part: &Part, #[comptime] level: usize) -> bool {
     (part.unit & comptime!((2u32 << level) - 1)) == comptime!(1u32 << level)

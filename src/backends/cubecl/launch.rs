@@ -1,4 +1,5 @@
-//! From tensors to launches: which rotations the device can take, and where each launch reads and writes.
+//! From tensors to launches: which rotations the device can take, and where each launch reads and
+//! writes.
 
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn::tensor::{DType, Shape};
@@ -11,7 +12,8 @@ use super::device::{limits, supported};
 use super::rotation::{self, Way};
 use super::tile::{Limits, Stage, Task, Work, stages};
 use super::unit::{LayoutLaunch, VectorsLaunch};
-use crate::portable::compute_dtype;
+use crate::numeric::compute_dtype;
+use crate::pairs::{Topology, Turn};
 
 /// A rotation that the device can take.
 pub(super) struct Rotation {
@@ -24,42 +26,35 @@ pub(super) struct Rotation {
 struct Dtypes {
     data: DType,
     blocks: DType,
-    /// Of the arithmetic, and of what a stage leaves to the next: values are rounded once, not after every launch.
+    /// The dtype of the arithmetic, and of what a stage leaves to the next: values are rounded
+    /// once, not after every launch.
     compute: DType,
 }
 
 /// What a launch reads and writes, beside the blocks.
-struct Turn<'a> {
+struct Launch<'a> {
     stage: &'a Stage,
     from: &'a CubeTensor,
-    to: Results<'a>,
+    to: Written<'a>,
     /// The buffer of the next stage, if there is one.
     next: Option<&'a CubeTensor>,
 }
 
-enum Results<'a> {
-    Dropped,
-    /// Where they were read.
+enum Written<'a> {
+    Nowhere,
+    /// Where it was read.
     InPlace,
-    Into(&'a [CubeTensor]),
+    Into(&'a CubeTensor),
 }
 
 impl Rotation {
-    /// `None` where the portable body has to do: nothing to rotate, or limits of the device.
-    pub(super) fn new(x: &CubeTensor, blocks: &CubeTensor, axis: usize) -> Option<Self> {
-        Self::within(&limits(&x.client), x, blocks, axis, Task::Rotate(1))
-    }
-
-    /// So many rotations of the same vectors; `None` if one launch does not reach over them as well.
-    pub(super) fn several(
-        x: &CubeTensor,
-        blocks: &CubeTensor,
-        axis: usize,
-        rotations: usize,
-    ) -> Option<Self> {
-        let limits = limits(&x.client);
-        let rotation = Self::within(&limits, x, blocks, axis, Task::Rotate(rotations))?;
-        (rotation.stages.len() == 1).then_some(rotation)
+    /// `None` where the portable body has to do: nothing to rotate, limits of the device, or other
+    /// pairs than the tree's.
+    pub(super) fn new(x: &CubeTensor, blocks: &CubeTensor, turn: Turn) -> Option<Self> {
+        if turn.topology != Topology::Tree {
+            return None;
+        }
+        Self::within(&limits(&x.client), x, blocks, turn.axis, Task::Rotate)
     }
 
     pub(super) fn within(
@@ -97,79 +92,61 @@ impl Rotation {
     pub(super) fn rotate(&self, x: CubeTensor, blocks: CubeTensor, transpose: bool) -> CubeTensor {
         let (x, blocks) = (into_contiguous(x), into_contiguous(blocks));
         let in_place = x.can_mut();
-        let y = [if in_place { x.clone() } else { empty_like(&x) }];
-        let first = || match in_place {
-            true => Results::InPlace,
-            false => Results::Into(&y),
+        let y = if in_place { x.clone() } else { empty_like(&x) };
+        let first = if in_place {
+            Written::InPlace
+        } else {
+            Written::Into(&y)
         };
-        match transpose {
-            false => self.climb(&x, &blocks, first(), &y),
-            true => self.descend(&x, &blocks, first()),
+        if transpose {
+            self.descend(&x, &blocks, first);
+        } else {
+            self.climb(&x, &blocks, first, &y);
         }
-        let [y] = y;
         y
     }
 
-    /// `R`: each stage reads what the one before left to it and writes to its places in `y`; the first as `to` says.
-    fn climb(&self, x: &CubeTensor, blocks: &CubeTensor, to: Results<'_>, y: &[CubeTensor; 1]) {
+    /// `R`: each stage reads what the one before left to it and writes to its places in `y`; the
+    /// first as `to` says.
+    fn climb(&self, x: &CubeTensor, blocks: &CubeTensor, to: Written<'_>, y: &CubeTensor) {
         let (mut own, mut to) = (x.clone(), to);
         for stage in &self.stages {
             let next = self.next(stage, x);
-            let turn = Turn {
+            let launch = Launch {
                 stage,
                 from: &own,
                 to,
                 next: next.as_ref(),
             };
-            self.turn(turn, blocks, false);
+            self.launch(launch, blocks, false);
             let Some(next) = next else { return };
-            (own, to) = (next, Results::Into(y));
+            (own, to) = (next, Written::Into(y));
         }
     }
 
-    /// `R^T`: each stage reads its places in `x`, what the one above handed back, and writes for the one below; the first stage,
-    /// which comes last, as `to` says.
-    fn descend(&self, x: &CubeTensor, blocks: &CubeTensor, to: Results<'_>) {
+    /// `R^T`: each stage reads its places in `x`, what the one above handed back, and writes for
+    /// the one below; the first stage, which comes last, as `to` says.
+    fn descend(&self, x: &CubeTensor, blocks: &CubeTensor, to: Written<'_>) {
         let (first, higher) = self.stages.split_first().expect("there are levels");
         let mut handed: Option<CubeTensor> = None;
         for (below, stage) in self.stages.iter().zip(higher).rev() {
-            let own = [self.next(below, x).expect("there is a stage above it")];
-            let turn = Turn {
+            let own = self.next(below, x).expect("there is a stage above it");
+            let launch = Launch {
                 stage,
                 from: x,
-                to: Results::Into(&own),
+                to: Written::Into(&own),
                 next: handed.as_ref(),
             };
-            self.turn(turn, blocks, true);
-            let [own] = own;
+            self.launch(launch, blocks, true);
             handed = Some(own);
         }
-        let turn = Turn {
+        let launch = Launch {
             stage: first,
             from: x,
             to,
             next: handed.as_ref(),
         };
-        self.turn(turn, blocks, true);
-    }
-
-    /// `x` rotated by each of the rotations in `blocks [K, d-1, 2, 2]`, in one launch.
-    pub(super) fn rotate_each<const K: usize>(
-        &self,
-        x: CubeTensor,
-        blocks: CubeTensor,
-        transpose: bool,
-    ) -> [CubeTensor; K] {
-        let (x, blocks) = (into_contiguous(x), into_contiguous(blocks));
-        let results = [(); K].map(|()| empty_like(&x));
-        let turn = Turn {
-            stage: &self.stages[0],
-            from: &x,
-            to: Results::Into(&results),
-            next: None,
-        };
-        self.turn(turn, &blocks, transpose);
-        results
+        self.launch(launch, blocks, true);
     }
 
     /// Room for the elements that a stage leaves to the next, if there is one.
@@ -191,40 +168,35 @@ impl Rotation {
         next: &CubeTensor,
     ) {
         let to = match up {
-            Some(up) => Results::Into(std::slice::from_ref(up)),
-            None => Results::Dropped,
+            Some(up) => Written::Into(up),
+            None => Written::Nowhere,
         };
-        let turn = Turn {
+        let launch = Launch {
             stage,
             from: a,
             to,
             next: Some(next),
         };
-        self.turn(turn, blocks, false);
+        self.launch(launch, blocks, false);
     }
 
-    fn turn(&self, turn: Turn<'_>, blocks: &CubeTensor, transpose: bool) {
-        let Turn {
+    fn launch(&self, launch: Launch<'_>, blocks: &CubeTensor, transpose: bool) {
+        let Launch {
             stage,
             from,
             to,
             next,
-        } = turn;
-        let rotations = match self.work.task {
-            Task::Rotate(rotations) => rotations,
-            Task::Differentiate => 1,
-        };
+        } = launch;
         let way = Way {
             transpose,
-            rotations,
-            stored: !matches!(to, Results::Dropped),
+            stored: !matches!(to, Written::Nowhere),
             next: next.is_some(),
         };
         let [own, whole, blocks_dtype, compute] = self.dtypes(stage);
-        let results = match to {
-            Results::Dropped => SequenceArg::new(),
-            Results::InPlace => [same(from, 0)].into_iter().collect(),
-            Results::Into(results) => results.iter().map(buffer).collect(),
+        let result = match to {
+            Written::Nowhere => None,
+            Written::InPlace => Some(same(from, 0)),
+            Written::Into(result) => Some(buffer(result)),
         };
         let [read, written] = if transpose {
             [whole, own]
@@ -239,7 +211,7 @@ impl Rotation {
             self.vector_size(stage, &from.client),
             buffer(from),
             buffer(blocks),
-            results,
+            result.into_iter().collect(),
             next.into_iter().map(buffer).collect(),
             self.vectors(stage, &from.client),
             stage.tile,
@@ -248,12 +220,14 @@ impl Rotation {
         );
     }
 
-    /// Of places in the whole tensor, which is the largest buffer that a rotation reads or writes.
+    /// The type of addresses in the whole tensor, which is the largest buffer that a rotation reads
+    /// or writes.
     pub(super) fn address_type(&self) -> AddressType {
         AddressType::from_len(self.work.count * self.work.dim)
     }
 
-    /// Of a stage's own elements, of the whole tensor's, of the blocks, and of the arithmetic.
+    /// The dtypes of a stage's own elements, of the whole tensor, of the blocks, and of the
+    /// arithmetic.
     pub(super) fn dtypes(&self, stage: &Stage) -> [DType; 4] {
         let Dtypes {
             data,

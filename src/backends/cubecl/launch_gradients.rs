@@ -13,6 +13,7 @@ use super::device::limits;
 use super::gradients::{Ends, differentiate, sum_parts};
 use super::launch::Rotation;
 use super::tile::{SUM_CUBE, SUMMED_ROWS, Stage, Task};
+use crate::pairs::{Topology, Turn};
 
 /// Where a launch writes the end of a way: nowhere, where it was read, or into a tensor.
 enum End {
@@ -57,11 +58,18 @@ impl Rotation {
         x: &CubeTensor,
         grad: &CubeTensor,
         blocks: &CubeTensor,
-        axis: usize,
+        turn: Turn,
     ) -> Option<Self> {
-        let limits = limits(&x.client);
-        let derivative = Self::within(&limits, x, blocks, axis, Task::Differentiate)?;
-        (grad.dtype == x.dtype).then_some(derivative)
+        if turn.topology != Topology::Tree || grad.dtype != x.dtype {
+            return None;
+        }
+        Self::within(
+            &limits(&x.client),
+            x,
+            blocks,
+            turn.axis,
+            Task::Differentiate,
+        )
     }
 
     /// The derivative by the rotation's input, if `of_x`, and that by the blocks.
@@ -93,8 +101,9 @@ impl Rotation {
         (up.tensor(a).or(down.tensor(b)), by_blocks)
     }
 
-    /// Higher stages stand between a stage's way up and its way down: it climbs for them, and climbs again when they are done.
-    /// Appends the derivatives by the blocks, the last stage's first.
+    /// Higher stages stand between a stage's way up and its way down: it climbs for them, and
+    /// climbs again when they are done. Appends the derivatives by the blocks, the last stage's
+    /// first.
     fn around(
         &self,
         stages: &[Stage],
@@ -180,7 +189,8 @@ impl Rotation {
         self.sum_rows(parts, rows, stage.block_count, parameters)
     }
 
-    /// `parts [rows, blocks, 4]` added up to `[blocks, 2, 2]`, by a launch for every factor of [`SUMMED_ROWS`].
+    /// `parts [rows, blocks, 4]` added up to `[blocks, 2, 2]`, by a launch for every factor of
+    /// [`SUMMED_ROWS`].
     fn sum_rows(
         &self,
         parts: CubeTensor,

@@ -18,23 +18,23 @@ use super::unit::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Way {
     pub(super) transpose: bool,
-    /// Rotations of the same vectors, whose blocks follow each other.
-    pub(super) rotations: usize,
-    /// Whether results are written, for which there are buffers then; else only what is left to the next stage is.
+    /// Whether the result is written, for which there is a buffer then; else only what is left to
+    /// the next stage is.
     pub(super) stored: bool,
-    /// Whether there is a next stage, which gets an element of each chunk on the way up and hands it back on the way down. Its buffer
-    /// is there then.
+    /// Whether there is a next stage, which gets an element of each chunk on the way up and hands
+    /// it back on the way down. Its buffer is there then.
     pub(super) next: bool,
 }
 
-/// Rotates all vectors of `x`, read once, into a buffer for each rotation; the only one may be `x`.
+/// Rotates all vectors of `x` into the result's buffer, which may be that of `x`.
 ///
-/// Climbing, a stage reads its own elements and writes the whole tensor's; descending, the other way round.
+/// Climbing, a stage reads its own elements and writes the whole tensor's; descending, the other
+/// way round.
 #[cube(launch, address_type = "dynamic")]
 pub(super) fn rotate<X: Float, Y: Float, G: Float, A: Float, N: Size>(
     x: &[Vector<X, N>],
     blocks: &[Vector<G, Const<4>>],
-    results: &mut Sequence<Box<[Vector<Y, N>]>>,
+    result: &mut Sequence<Box<[Vector<Y, N>]>>,
     next: &mut Sequence<Box<[A]>>,
     vectors: Vectors,
     #[comptime] tile: Tile,
@@ -42,12 +42,7 @@ pub(super) fn rotate<X: Float, Y: Float, G: Float, A: Float, N: Size>(
     #[define(X, Y, G, A)] _dtypes: [ElemType; 4],
 ) {
     let part = part(&vectors, tile);
-    let mut entries = Sequence::<Array<A>>::new();
-    #[unroll]
-    for number in 0..way.rotations {
-        let first = vectors.first_block + comptime!(number as u32) * (vectors.dim - 1);
-        entries.push(load_blocks::<G, A>(blocks, &vectors, &part, first, tile));
-    }
+    let entries = load_blocks::<G, A>(blocks, &vectors, &part, tile);
     let mut shared = Shared::<[A]>::new_slice(comptime!(tile.lanes * tile.units()));
     let mut trace = trace::<A>(0usize);
 
@@ -66,50 +61,35 @@ pub(super) fn rotate<X: Float, Y: Float, G: Float, A: Float, N: Size>(
         } else {
             (whole, vectors.whole.stride)
         };
-        let read = load::<X, A, N>(x, from, from_stride, held, tile);
+        let mut values = load::<X, A, N>(x, from, from_stride, held, tile);
         let handed = next_place(&vectors, vector, tile);
-        #[unroll]
-        for number in 0..way.rotations {
-            let mut values = copy::<A>(&read, tile);
-            let entries = &entries[number];
-            if comptime!(way.transpose) {
-                if comptime!(way.next) {
-                    if hands_on(&part, held) {
-                        let next = &next[0usize];
-                        values[0] = next[handed];
-                    }
-                }
-                descend::<A>(
-                    &mut values,
-                    entries,
-                    &mut trace,
-                    &mut shared,
-                    &part,
-                    true,
-                    tile,
-                );
-            } else {
-                climb::<A>(&mut values, entries, &mut trace, &mut shared, &part, tile);
-                if comptime!(way.next) {
-                    if hands_on(&part, held) {
-                        let next = &mut next[0usize];
-                        next[handed] = values[0];
-                    }
+        if comptime!(way.transpose) {
+            if comptime!(way.next) {
+                if hands_on(&part, held) {
+                    let next = &next[0usize];
+                    values[0] = next[handed];
                 }
             }
-            if comptime!(way.stored) {
-                store::<Y, A, N>(&mut results[number], &values, to, to_stride, held, tile);
+            descend::<A>(
+                &mut values,
+                &entries,
+                &mut trace,
+                &mut shared,
+                &part,
+                true,
+                tile,
+            );
+        } else {
+            climb::<A>(&mut values, &entries, &mut trace, &mut shared, &part, tile);
+            if comptime!(way.next) {
+                if hands_on(&part, held) {
+                    let next = &mut next[0usize];
+                    next[handed] = values[0];
+                }
             }
         }
+        if comptime!(way.stored) {
+            store::<Y, A, N>(&mut result[0usize], &values, to, to_stride, held, tile);
+        }
     }
-}
-
-#[cube]
-fn copy<A: Float>(values: &Array<A>, #[comptime] tile: Tile) -> Array<A> {
-    let mut copy = Array::<A>::new(tile.elements);
-    #[unroll]
-    for k in 0..tile.elements {
-        copy[k] = values[k];
-    }
-    copy
 }

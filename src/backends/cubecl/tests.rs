@@ -1,5 +1,5 @@
-//! Launches that a software adapter does not get by itself: with planes, which it has and CubeCL does not announce, and three in
-//! a row, held to the portable body.
+//! Launches that a software adapter does not get by itself: with planes, which it has and CubeCL
+//! does not announce, and three in a row, held to the portable body.
 
 use burn::backend::DispatchDevice;
 use burn::backend::ops::FloatTensorOps;
@@ -12,7 +12,7 @@ use rand::{Rng, SeedableRng};
 use super::device::limits;
 use super::launch::Rotation;
 use super::tile::{Limits, Task};
-use crate::{portable, several};
+use crate::pairs::{Turn, portable_gradients, portable_rotate};
 
 /// The software adapter's device, and its limits with planes.
 fn with_planes() -> (CubeDevice, Limits) {
@@ -36,7 +36,8 @@ fn random(seed: u64, shape: &[usize], device: &CubeDevice) -> FloatTensor<CubeBa
     CubeBackend::float_from_data(TensorData::new(values, shape.to_vec()), device)
 }
 
-/// Rotations by any angle plus noise: values keep their magnitude through all levels, so that each level counts.
+/// Rotations by any angle plus noise: values keep their magnitude through all levels, so that each
+/// level counts.
 fn random_blocks(pairs: usize, device: &CubeDevice) -> FloatTensor<CubeBackend> {
     let mut rng = StdRng::seed_from_u64(3);
     let block = (0..pairs).flat_map(|_| {
@@ -75,20 +76,27 @@ fn assert_portable(limits: &Limits, device: &CubeDevice, shape: [usize; 2], axis
     for (transpose, alone) in [(false, false), (false, true), (true, false), (true, true)] {
         let what = format!("{shape:?} along {axis}, transpose {transpose}, alone {alone}");
         // What nobody else holds is written over.
-        let tensor = |index: usize| match alone {
-            true => random(1 + index as u64, &shape, device),
-            false => kept[index].clone(),
+        let tensor = |index: usize| {
+            if alone {
+                random(1 + index as u64, &shape, device)
+            } else {
+                kept[index].clone()
+            }
         };
         let (x, grad, blocks) = (|| tensor(0), || tensor(1), || blocks.clone());
 
-        let found = within(Task::Rotate(1)).rotate(x(), blocks(), transpose);
-        let expected = portable::rotate::<CubeBackend>(x(), blocks(), axis, transpose);
+        let turn = Turn {
+            transpose,
+            ..Turn::new(axis)
+        };
+        let found = within(Task::Rotate).rotate(x(), blocks(), transpose);
+        let expected = portable_rotate::<CubeBackend>(x(), blocks(), turn);
         assert_close(&what, found, expected);
         let what = |by: &str| format!("{what}, by {by}");
 
         let (by_x, by_blocks) =
             within(Task::Differentiate).differentiate(x(), grad(), blocks(), transpose, true);
-        let expected = portable::gradients::<CubeBackend>(x(), grad(), blocks(), axis, transpose);
+        let expected = portable_gradients::<CubeBackend>(x(), grad(), blocks(), turn);
         assert_close(&what("x"), by_x.expect("asked for"), expected.0);
         assert_close(&what("blocks"), by_blocks, expected.1);
     }
@@ -100,33 +108,9 @@ fn units_of_a_plane_turn_their_pairs_as_the_portable_body_does() {
     for shape in [[3, 9], [1, 31], [40, 64], [5, 137], [3, 768], [2, 5000]] {
         let x = random(1, &shape, &device);
         let blocks = random_blocks(shape[1] - 1, &device);
-        let rotation = Rotation::within(&limits, &x, &blocks, 1, Task::Rotate(1)).expect("it fits");
+        let rotation = Rotation::within(&limits, &x, &blocks, 1, Task::Rotate).expect("it fits");
         assert!(rotation.stages[0].tile.plane_levels > 0, "{shape:?}");
         assert_portable(&limits, &device, shape, 1);
-    }
-}
-
-/// Along rows, whose units are of one plane, and along columns; with more vectors than the cubes take up at once.
-#[test]
-fn rotations_of_one_launch_turn_as_the_portable_body_turns_each() {
-    let (device, limits) = with_planes();
-    for (shape, axis) in [([300, 137], 1), ([61, 300], 0), ([3, 1024], 1), ([2, 9], 1)] {
-        let x = random(1, &shape, &device);
-        let dim = shape[axis];
-        let blocks = random_blocks(3 * (dim - 1), &device);
-        let blocks = CubeBackend::float_reshape(blocks, [3, dim - 1, 2, 2].into());
-        let rotation = Rotation::within(&limits, &x, &blocks, axis, Task::Rotate(3));
-        let rotation = rotation.expect("the device takes it");
-        assert_eq!(rotation.stages.len(), 1, "{shape:?}");
-        for transpose in [false, true] {
-            let found: [_; 3] = rotation.rotate_each(x.clone(), blocks.clone(), transpose);
-            let each = several::each::<CubeBackend>(blocks.clone());
-            for (number, (found, blocks)) in found.into_iter().zip(each).enumerate() {
-                let expected = portable::rotate::<CubeBackend>(x.clone(), blocks, axis, transpose);
-                let what = format!("{number} of {shape:?} along {axis}, transpose {transpose}");
-                assert_close(&what, found, expected);
-            }
-        }
     }
 }
 
@@ -162,7 +146,8 @@ fn an_infinite_block_makes_infinite_derivatives_and_not_nan() {
             .expect("it fits");
         assert!(derivative.stages[0].tile.lanes > 3);
         let found = derivative.differentiate(vectors(), vectors(), blocks.clone(), false, false);
-        let expected = portable::gradients::<CubeBackend>(vectors(), vectors(), blocks, 1, false);
+        let expected =
+            portable_gradients::<CubeBackend>(vectors(), vectors(), blocks, Turn::new(1));
         let (found, expected) = (values(found.1), values(expected.1));
         assert!(expected.contains(&f32::INFINITY));
         assert_eq!(found, expected);

@@ -5,14 +5,16 @@
 pub(super) struct Tile {
     /// Elements a unit holds, a power of two.
     pub(super) elements: usize,
-    /// Levels above those in a unit's registers; the units of a vector are as many as these levels join.
+    /// Levels above those in a unit's registers; the units of a vector are as many as these levels
+    /// join.
     pub(super) levels: usize,
     /// The lowest of them, whose units are of one plane and exchange values without shared memory.
     pub(super) plane_levels: usize,
     /// Vectors at a time.
     pub(super) lanes: usize,
-    /// Whether neighbours in memory belong to different vectors. Units that follow each other then take different vectors, else
-    /// different parts of one: either way they read memory that is contiguous.
+    /// Whether neighbors in memory belong to different vectors. Units that follow each other then
+    /// take different vectors, else different parts of one: either way they read memory that is
+    /// contiguous.
     pub(super) columns: bool,
 }
 
@@ -31,8 +33,8 @@ impl Tile {
         self.elements.trailing_zeros() as usize
     }
 
-    /// Number of a pair among those of a unit: pair `k` of a level in registers, counted from 0. As in a plan of their own; the
-    /// pair beyond the registers comes last.
+    /// Number of a pair among those of a unit: pair `k` of a level in registers, counted from 0. As
+    /// in a plan of their own; the pair beyond the registers comes last.
     pub(super) fn pair(&self, level: usize, k: usize) -> usize {
         self.elements - (self.elements >> level) + k
     }
@@ -62,7 +64,8 @@ pub(super) struct Limits {
     pub(super) processors: usize,
 }
 
-/// What is asked: `count` vectors of `dim` elements, that follow each other at a distance of `inner`.
+/// What is asked: `count` vectors of `dim` elements, that follow each other at a distance of
+/// `inner`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Work {
     pub(super) dim: usize,
@@ -75,18 +78,17 @@ pub(super) struct Work {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Task {
-    /// So many rotations of the same vectors.
-    Rotate(usize),
+    Rotate,
     Differentiate,
 }
 
 impl Task {
-    /// Numbers that a unit keeps for each of its elements: its value and 4 entries of a block for each rotation, and the value
-    /// that several rotations start from; or two values, the entries, 4 sums and 2 earlier values.
+    /// How many registers' worth of values a unit keeps for each of its elements: its value and 4
+    /// entries of a block; or two values, the entries, 4 sums and 2 earlier values, and the two
+    /// values of the next vector, for which there is room in what the others leave.
     fn numbers(self) -> usize {
         match self {
-            Self::Rotate(1) => 5,
-            Self::Rotate(rotations) => 2 + 4 * rotations,
+            Self::Rotate => 5,
             Self::Differentiate => 12,
         }
     }
@@ -113,9 +115,10 @@ const UNITS: usize = 512;
 const FEWEST_UNITS: usize = 32;
 /// Units that should be busy in a cube, by more vectors at a time where one occupies fewer.
 const BUSY_UNITS: usize = 128;
-/// Neighbours in memory that fill its transactions.
-const NEIGHBOURS: usize = 32;
-/// Registers, of 4 bytes, for the numbers that a cube keeps: three quarters of what a multiprocessor has.
+/// Neighbors in memory that fill its transactions.
+const NEIGHBORS: usize = 32;
+/// Registers, of 4 bytes, for the numbers that a cube keeps: three quarters of what a
+/// multiprocessor has.
 const REGISTERS: usize = 3 << 14;
 /// Vectors that each lane of a cube sums, at least, before it writes its sums.
 const SUMMED_VECTORS: usize = 4;
@@ -131,11 +134,12 @@ pub(super) const SUMMED_ROWS: usize = 16 * SUM_CUBE.1;
 ///                        0                 8                 g           levels 4 and 5, stride 8
 /// ```
 ///
-/// The first levels leave one coordinate of each chunk, and those form a vector with a plan of their own.
+/// The first levels leave one coordinate of each chunk, and those form a vector with a plan of
+/// their own.
 pub(super) fn stages(work: &Work, limits: &Limits) -> Option<Vec<Stage>> {
     let differentiate = work.task == Task::Differentiate;
     let bindings = match work.task {
-        Task::Rotate(rotations) => 4 + rotations,
+        Task::Rotate => 5,
         // Never more than two of `up`, `down` and `next`.
         Task::Differentiate => 7,
     };
@@ -181,15 +185,16 @@ fn sums(work: &Work, limits: &Limits) -> bool {
 }
 
 fn tile(dim: usize, work: &Work, limits: &Limits) -> Tile {
-    // As few elements a unit as reach over the vector; where none do, as many as reach furthest.
+    // As few elements a unit as reach over the vector. Where not even many do, few again: they
+    // leave registers for more cubes.
     let few = (32 / work.bytes).min(dim.next_power_of_two());
     let many = (2 * few).min(dim.next_power_of_two());
     let few = tile_of(few, dim, work, limits);
     let many = tile_of(many, dim, work, limits);
-    if few.span() >= dim.min(many.span()) {
-        few
-    } else {
+    if few.span() < dim && dim <= many.span() {
         many
+    } else {
+        few
     }
 }
 
@@ -203,13 +208,14 @@ fn tile_of(elements: usize, dim: usize, work: &Work, limits: &Limits) -> Tile {
     } else {
         (floor(limits.cube_dim.1), floor(limits.cube_dim.0))
     };
-    let neighbours = if columns { NEIGHBOURS } else { 1 };
-    let neighbours = neighbours.min(count).min(lanes_most);
+    let neighbors = if columns { NEIGHBORS } else { 1 };
+    let neighbors = neighbors.min(count).min(lanes_most);
     let units = dim.div_ceil(elements).next_power_of_two();
-    let units = units.min(units_most).min(most / neighbours);
-    let lanes = (BUSY_UNITS / units).max(neighbours);
+    let units = units.min(units_most).min(most / neighbors);
+    let lanes = (BUSY_UNITS / units).max(neighbors);
     let lanes = lanes.min(count).min(lanes_most).min(most / units);
-    // Of columns, the units of a plane belong to different vectors, and some devices exchange no f64.
+    // With columns, the units of a plane belong to different vectors; and some devices exchange no
+    // f64.
     let plane = if columns || work.bytes > 4 {
         1
     } else {
@@ -224,13 +230,13 @@ fn tile_of(elements: usize, dim: usize, work: &Work, limits: &Limits) -> Tile {
     }
 }
 
-/// As many cubes as run at once if their registers are what bounds them, and no more: each reads its blocks. From shapes and limits alone, so that sums
+/// As many cubes as run at once if their registers are what bounds them, or twice as many where
+/// each reads ahead, and no more: each reads its blocks. From shapes and limits alone, so that sums
 /// are taken in the same order in every run.
 fn cubes(tile: &Tile, chunks: usize, work: &Work, limits: &Limits) -> usize {
     let (resident, vectors) = match work.task {
-        Task::Rotate(1) => (2 * UNITS, 1),
-        Task::Rotate(_) => (UNITS, 1),
-        Task::Differentiate => (UNITS, SUMMED_VECTORS),
+        Task::Rotate => (2 * UNITS, 1),
+        Task::Differentiate => (2 * UNITS, SUMMED_VECTORS),
     };
     let running = limits.processors * (resident / (tile.lanes * tile.units()));
     let busy = work.count.div_ceil(tile.lanes * vectors);
@@ -277,7 +283,7 @@ mod tests {
         {
             for (count, inner) in [(1, 1), (3, 3), (1000, 1), (1000, 10), (1 << 20, 1 << 10)] {
                 for bytes in [4, 8] {
-                    for task in [Task::Rotate(1), Task::Rotate(3), Task::Differentiate] {
+                    for task in [Task::Rotate, Task::Differentiate] {
                         let work = Work {
                             dim,
                             inner,
@@ -332,7 +338,7 @@ mod tests {
             inner: 1,
             count: 100,
             bytes: 4,
-            task: Task::Rotate(1),
+            task: Task::Rotate,
         };
         let derivative = Work {
             task: Task::Differentiate,

@@ -7,8 +7,9 @@ use super::tile::Tile;
 
 /// The vectors of a stage, in up to three buffers.
 ///
-/// Its elements are some of the whole tensor's, at a stride; beyond the first stage a buffer of its own has them side by side, and so
-/// has the next stage's the elements that are left to that one, the first of every chunk.
+/// Its elements are some of the whole tensor's, at a stride; beyond the first stage a buffer of its
+/// own has them side by side, and so has the next stage's the elements that are left to that one,
+/// the first of every chunk.
 #[derive(CubeType, CubeLaunch)]
 pub(super) struct Vectors {
     pub(super) count: usize,
@@ -22,7 +23,8 @@ pub(super) struct Vectors {
     pub(super) first_block: u32,
 }
 
-/// Element `i` of vector `v` is at `(v / inner) * outer + v % inner + i * stride`, in vectors of the buffer's vector size.
+/// Element `i` of vector `v` is at `(v / inner) * outer + v % inner + i * stride`, in vectors of
+/// the buffer's vector size.
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
 pub(super) struct Layout {
     pub(super) outer: usize,
@@ -76,7 +78,8 @@ pub(super) fn part(vectors: &Vectors, #[comptime] tile: Tile) -> Part {
     }
 }
 
-/// How many times each cube takes up its number of vectors. The same for all cubes: every unit meets every barrier.
+/// How many times each cube takes up its number of vectors. The same for all cubes: every unit
+/// meets every barrier.
 #[cube]
 pub(super) fn steps(vectors: &Vectors, #[comptime] tile: Tile) -> usize {
     vectors.count.div_ceil(CUBE_COUNT_X as usize * tile.lanes)
@@ -129,8 +132,22 @@ pub(super) fn load<X: Float, A: Float, N: Size>(
     held: u32,
     #[comptime] tile: Tile,
 ) -> Array<A> {
-    let size = N::value().comptime();
     let mut values = Array::<A>::new(tile.elements);
+    load_into::<X, A, N>(&mut values, x, place, stride, held, tile);
+    values
+}
+
+/// The same into registers that are there.
+#[cube]
+pub(super) fn load_into<X: Float, A: Float, N: Size>(
+    values: &mut Array<A>,
+    x: &[Vector<X, N>],
+    place: usize,
+    stride: usize,
+    held: u32,
+    #[comptime] tile: Tile,
+) {
+    let size = N::value().comptime();
     #[unroll]
     for k in 0..comptime!(tile.elements / size) {
         let mut read = Vector::<A, N>::new(A::from_int(0));
@@ -142,7 +159,6 @@ pub(super) fn load<X: Float, A: Float, N: Size>(
             values[comptime!(k * size + n)] = read.extract(n);
         }
     }
-    values
 }
 
 #[cube]
@@ -168,7 +184,8 @@ pub(super) fn store<X: Float, A: Float, N: Size>(
     }
 }
 
-/// Number, among all pairs of the vectors, of pair `k` of the unit at a level in registers, counted from 0.
+/// Number, among all pairs of the vectors, of pair `k` of the unit at a level in registers, counted
+/// from 0.
 #[cube]
 pub(super) fn block_number(
     vectors: &Vectors,
@@ -197,13 +214,13 @@ pub(super) fn has_outer_pair(part: &Part) -> bool {
     part.unit != 0 && part.held != 0
 }
 
-/// The unit's blocks, 4 entries each, in the order of [`Tile::pair`]; the identity where there is no pair.
+/// The unit's blocks, 4 entries each, in the order of [`Tile::pair`]; the identity where there is
+/// no pair.
 #[cube]
 pub(super) fn load_blocks<G: Float, A: Float>(
     blocks: &[Vector<G, Const<4>>],
     vectors: &Vectors,
     part: &Part,
-    first_block: u32,
     #[comptime] tile: Tile,
 ) -> Array<A> {
     let mut entries = Array::<A>::new(comptime!(4 * tile.elements));
@@ -213,7 +230,7 @@ pub(super) fn load_blocks<G: Float, A: Float>(
         for k in 0..comptime!(tile.elements >> (level + 1)) {
             let mut block = identity::<A>();
             if comptime!(((2 * k + 1) << level) as u32) < part.held {
-                let number = first_block + block_number(vectors, part, level, k);
+                let number = vectors.first_block + block_number(vectors, part, level, k);
                 block = Vector::cast_from(blocks[number as usize]);
             }
             keep_block::<A>(&mut entries, block, comptime!(tile.pair(level, k)));
@@ -221,7 +238,7 @@ pub(super) fn load_blocks<G: Float, A: Float>(
     }
     let mut block = identity::<A>();
     if has_outer_pair(part) {
-        let number = first_block + outer_block_number(vectors, part, tile);
+        let number = vectors.first_block + outer_block_number(vectors, part, tile);
         block = Vector::cast_from(blocks[number as usize]);
     }
     keep_block::<A>(&mut entries, block, tile.outer_pair());

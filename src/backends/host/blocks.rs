@@ -1,7 +1,8 @@
 //! The blocks as the kernels read them: each of the four entries of all blocks in a row.
 
-use super::Real;
-use crate::plan::{Level, RotationPlan};
+use super::real::Real;
+use crate::pairs::Topology;
+use crate::pairs::tree::{self, TreeLevel as Level};
 
 /// `[d-1, 2, 2]`, entry by entry, in the order of the plan.
 pub(super) struct Blocks<C> {
@@ -9,7 +10,7 @@ pub(super) struct Blocks<C> {
     pub(super) tiers: Vec<Tier>,
 }
 
-/// A level as the pyramid sees it: neighbours of a vector of the coordinates that are left.
+/// A level as the pyramid sees it: neighbors of a vector of the coordinates that are left.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tier {
     pub(super) level: Level,
@@ -27,10 +28,14 @@ impl Tier {
 }
 
 impl<C: Real> Blocks<C> {
-    pub(super) fn new(blocks: &[C], dim: usize) -> Self {
+    pub(super) fn new(blocks: &[C], dim: usize, topology: Topology) -> Self {
         let entry = |index| blocks.iter().skip(index).step_by(4).copied().collect();
         let mut start = 0;
-        let tiers = RotationPlan::new(dim).levels().map(|level| {
+        let levels = match topology {
+            Topology::Neighbors => 1,
+            _ => usize::MAX,
+        };
+        let tiers = tree::levels(dim).take(levels).map(|level| {
             let length = dim.div_ceil(level.stride);
             let tier = Tier {
                 level,
@@ -50,6 +55,11 @@ impl<C: Real> Blocks<C> {
         self.tiers.first().map_or(1, |tier| tier.length)
     }
 
+    /// The number of blocks.
+    pub(super) fn count(&self) -> usize {
+        self.entries[0].len()
+    }
+
     /// The entries `ii, ij, ji, jj` of a level's blocks.
     #[inline(always)]
     pub(super) fn of(&self, level: &Level) -> [&[C]; 4] {
@@ -58,7 +68,7 @@ impl<C: Real> Blocks<C> {
         [ii, ij, ji, jj].map(|entries| &entries[span.clone()])
     }
 
-    /// The same of the transposed blocks.
+    /// The entries of the transposed blocks of a level.
     #[inline(always)]
     pub(super) fn of_transposed(&self, level: &Level) -> [&[C]; 4] {
         let [ii, ij, ji, jj] = self.of(level);
@@ -69,9 +79,10 @@ impl<C: Real> Blocks<C> {
     #[inline(always)]
     pub(super) fn block(&self, pair: usize, transpose: bool) -> [C; 4] {
         let [ii, ij, ji, jj] = [0, 1, 2, 3].map(|entry: usize| self.entries[entry][pair]);
-        match transpose {
-            true => [ii, ji, ij, jj],
-            false => [ii, ij, ji, jj],
+        if transpose {
+            [ii, ji, ij, jj]
+        } else {
+            [ii, ij, ji, jj]
         }
     }
 }

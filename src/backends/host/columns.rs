@@ -1,7 +1,8 @@
 //! Vectors across memory, side by side: what a pair combines are two whole rows of numbers.
 //!
-//! The lower levels of a group of neighbouring rows are independent of all other groups, so each group takes them while it is
-//! in cache. What is left are the groups' first rows, which are grouped again:
+//! The lower levels of a group of neighboring rows are independent of all other groups, so each
+//! group takes them while it is in cache. What is left are the groups' first rows, which are
+//! grouped again:
 //!
 //! ```text
 //!   rows      0 1 2 3   4 5 6 7   8 9 10 11   12 13 14 15
@@ -16,9 +17,9 @@
 
 use rayon::prelude::*;
 
-use super::Real;
 use super::blocks::Blocks;
-use crate::plan::Level;
+use super::real::Real;
+use crate::pairs::tree::TreeLevel as Level;
 
 /// Bytes of a group: a part of the second-level cache.
 const GROUP: usize = 1 << 18;
@@ -82,9 +83,10 @@ fn within<C: Real>(
             }
         }
     };
-    match transpose {
-        false => (0..levels.len()).for_each(level_of_group),
-        true => (0..levels.len()).rev().for_each(&mut level_of_group),
+    if transpose {
+        (0..levels.len()).rev().for_each(&mut level_of_group)
+    } else {
+        (0..levels.len()).for_each(level_of_group)
     }
 }
 

@@ -1,5 +1,6 @@
-//! The kernels of the CPU backends: whole rows in this process's memory, [`rows`] where the rotated axis is the last one and
-//! [`columns`] where it is not. Each backend says in [`Host`] how its storage is reached; everything else is shared.
+//! The kernels of the CPU backends: whole rows in this process's memory, [`rows`] where the rotated
+//! axis is the last one and [`columns`] where it is not. Each backend says in [`Host`] how its
+//! storage is reached; everything else is shared.
 
 mod blocks;
 mod columns;
@@ -12,15 +13,18 @@ use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{DType, Shape};
 use half::{bf16, f16};
 
-use crate::portable::{self, cast, compute_dtype};
-use crate::several;
+use crate::numeric::{cast, compute_dtype};
+use crate::pairs::{Topology, Turn, portable_gradients, portable_rotate};
 use blocks::Blocks;
-pub(crate) use real::{Real, Stored};
+use real::Real;
+pub(crate) use real::Stored;
 use rows::Kept;
 
-/// A backend whose tensors lie in this process's memory. The dtype of a tensor and `D` agree in every call.
+/// A backend whose tensors lie in this process's memory. The dtype of a tensor and `D` agree in
+/// every call.
 pub(crate) trait Host: Backend {
-    /// The tensor with its values row by row and nothing else in its buffer; the tensor itself if it is so already.
+    /// The tensor with its values row by row and nothing else in its buffer; the tensor itself if
+    /// it is so already.
     fn contiguous(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// The values of a contiguous tensor.
@@ -57,7 +61,8 @@ macro_rules! of_dtype {
     };
 }
 
-/// The dtype in which the kernels of rows read and write what is computed in `compute`: each vector is widened on its own.
+/// The dtype in which the kernels of rows read and write what is computed in `compute`: each vector
+/// is widened on its own.
 fn held_dtype(dtype: DType, compute: DType) -> DType {
     match (dtype, compute) {
         (DType::F16 | DType::BF16, DType::F32) => dtype,
@@ -65,14 +70,21 @@ fn held_dtype(dtype: DType, compute: DType) -> DType {
     }
 }
 
+/// Whether the kernels take the topology: the tree, or its first level alone.
+fn supported(topology: Topology) -> bool {
+    matches!(topology, Topology::Tree | Topology::Neighbors)
+}
+
 /// See [`GivensOps::givens_rotate`](crate::GivensOps::givens_rotate).
 pub(crate) fn rotate<B: Host>(
     x: FloatTensor<B>,
     blocks: FloatTensor<B>,
-    axis: usize,
-    transpose: bool,
+    turn: Turn,
 ) -> FloatTensor<B> {
-    let shape = x.shape();
+    if !supported(turn.topology) {
+        return portable_rotate::<B>(x, blocks, turn);
+    }
+    let (shape, axis) = (x.shape(), turn.axis);
     if shape.num_elements() == 0 {
         return x;
     }
@@ -83,13 +95,13 @@ pub(crate) fn rotate<B: Host>(
     if after == 1 {
         let held = held_dtype(dtype, compute);
         let x = as_dtype::<B>(x, held);
-        let rotated = of_dtype!(held, D => rotate_rows::<B, D>(x, blocks, transpose));
+        let rotated = of_dtype!(held, D => rotate_rows::<B, D>(x, blocks, turn));
         return cast::<B>(rotated, held, dtype);
     }
     let x = as_dtype::<B>(x, compute);
     let rotated = match compute {
-        DType::F64 => rotate_columns::<B, f64>(x, blocks, after, transpose),
-        _ => rotate_columns::<B, f32>(x, blocks, after, transpose),
+        DType::F64 => rotate_columns::<B, f64>(x, blocks, after, turn),
+        _ => rotate_columns::<B, f32>(x, blocks, after, turn),
     };
     cast::<B>(rotated, compute, dtype)
 }
@@ -97,14 +109,14 @@ pub(crate) fn rotate<B: Host>(
 fn rotate_rows<B: Host, D: Stored>(
     mut x: FloatTensor<B>,
     blocks: FloatTensor<B>,
-    transpose: bool,
+    turn: Turn,
 ) -> FloatTensor<B> {
-    let blocks = blocks_of::<B, D::Compute>(&blocks);
+    let blocks = read_blocks::<B, D::Compute>(&blocks, x.shape()[turn.axis], turn.topology);
     if let Some(values) = B::values_mut::<D>(&mut x) {
-        rows::rotate_in_place(values, &blocks, transpose);
+        rows::rotate_in_place(values, &blocks, turn.transpose);
         return x;
     }
-    let rotated = rows::rotate(B::values::<D>(&x), &[blocks], transpose).remove(0);
+    let rotated = rows::rotate(B::values::<D>(&x), &blocks, turn.transpose);
     B::from_values(rotated, x.shape())
 }
 
@@ -112,56 +124,16 @@ fn rotate_columns<B: Host, C: Real>(
     mut x: FloatTensor<B>,
     blocks: FloatTensor<B>,
     after: usize,
-    transpose: bool,
+    turn: Turn,
 ) -> FloatTensor<B> {
-    let blocks = blocks_of::<B, C>(&blocks);
+    let blocks = read_blocks::<B, C>(&blocks, x.shape()[turn.axis], turn.topology);
     if let Some(values) = B::values_mut::<C>(&mut x) {
-        columns::rotate_in_place(values, after, &blocks, transpose);
+        columns::rotate_in_place(values, after, &blocks, turn.transpose);
         return x;
     }
     let mut values = parallel::copy(B::values::<C>(&x));
-    columns::rotate_in_place(&mut values, after, &blocks, transpose);
+    columns::rotate_in_place(&mut values, after, &blocks, turn.transpose);
     B::from_values(values, x.shape())
-}
-
-/// See [`GivensOps::givens_rotate_each`](crate::GivensOps::givens_rotate_each).
-pub(crate) fn rotate_each<B: Host>(
-    x: FloatTensor<B>,
-    blocks: FloatTensor<B>,
-    axis: usize,
-    transpose: bool,
-) -> Vec<FloatTensor<B>> {
-    let shape = x.shape();
-    let rotations = several::each::<B>(blocks.clone());
-    if shape.num_elements() == 0 || axis + 1 < shape.num_dims() {
-        return rotations
-            .map(|blocks| rotate::<B>(x.clone(), blocks, axis, transpose))
-            .collect();
-    }
-    let dtype = x.dtype();
-    let compute = compute_dtype(dtype, blocks.dtype());
-    let held = held_dtype(dtype, compute);
-    let x = as_dtype::<B>(x, held);
-    let rotations: Vec<_> = rotations
-        .map(|blocks| as_dtype::<B>(blocks, compute))
-        .collect();
-    let rotated = of_dtype!(held, D => rotate_rows_each::<B, D>(x, &rotations, transpose));
-    let rotated = rotated.into_iter();
-    rotated
-        .map(|rotated| cast::<B>(rotated, held, dtype))
-        .collect()
-}
-
-fn rotate_rows_each<B: Host, D: Stored>(
-    x: FloatTensor<B>,
-    rotations: &[FloatTensor<B>],
-    transpose: bool,
-) -> Vec<FloatTensor<B>> {
-    let rotations: Vec<_> = rotations.iter().map(blocks_of::<B, D::Compute>).collect();
-    let rotated = rows::rotate(B::values::<D>(&x), &rotations, transpose).into_iter();
-    rotated
-        .map(|values| B::from_values(values, x.shape()))
-        .collect()
 }
 
 /// See [`GivensOps::givens_block_gradients`](crate::GivensOps::givens_block_gradients).
@@ -169,15 +141,14 @@ pub(crate) fn block_gradients<B: Host>(
     x: FloatTensor<B>,
     grad: FloatTensor<B>,
     blocks: FloatTensor<B>,
-    axis: usize,
-    transpose: bool,
+    turn: Turn,
 ) -> FloatTensor<B> {
-    let shape = x.shape();
-    if shape.num_elements() == 0 {
-        return portable::gradients::<B>(x, grad, blocks, axis, transpose).1;
+    if x.shape().num_elements() == 0 || !supported(turn.topology) {
+        return portable_gradients::<B>(x, grad, blocks, turn).1;
     }
-    let vectors = Vectors::<B>::new(x, grad, blocks, axis, transpose);
-    vectors.gradients(Kept::Neither).1
+    Vectors::<B>::new(x, grad, blocks, turn)
+        .gradients(Kept::Neither)
+        .1
 }
 
 /// See [`GivensOps::givens_gradients`](crate::GivensOps::givens_gradients).
@@ -185,55 +156,50 @@ pub(crate) fn gradients<B: Host>(
     x: FloatTensor<B>,
     grad: FloatTensor<B>,
     blocks: FloatTensor<B>,
-    axis: usize,
-    transpose: bool,
+    turn: Turn,
 ) -> (FloatTensor<B>, FloatTensor<B>) {
     let shape = x.shape();
-    if shape.num_elements() == 0 {
-        return portable::gradients::<B>(x, grad, blocks, axis, transpose);
+    if shape.num_elements() == 0 || !supported(turn.topology) {
+        return portable_gradients::<B>(x, grad, blocks, turn);
     }
     let dtype = x.dtype();
     let last = shape.num_dims() - 1;
-    let vectors = Vectors::<B>::new(x, grad, blocks, axis, transpose);
+    let vectors = Vectors::<B>::new(x, grad, blocks, turn);
     let held = vectors.held;
-    let kept = if transpose { Kept::Up } else { Kept::Down };
+    let kept = if turn.transpose { Kept::Up } else { Kept::Down };
     let (of_x, of_blocks) = vectors.gradients(kept);
     let of_x = of_x.expect("it was to be kept");
-    let of_x = B::float_swap_dims(of_x, axis, last);
+    let of_x = B::float_swap_dims(of_x, turn.axis, last);
     (cast::<B>(of_x, held, dtype), of_blocks)
 }
 
-/// What a backward pass reads, with the rotated axis last: sums over vectors need each vector in one piece, and the way back is a
-/// view.
+/// What a backward pass reads, with the rotated axis last: sums over vectors need each vector in
+/// one piece, and the way back is a view.
 struct Vectors<B: Host> {
     a: FloatTensor<B>,
     b: FloatTensor<B>,
     blocks: FloatTensor<B>,
+    topology: Topology,
     held: DType,
     compute: DType,
     blocks_dtype: DType,
 }
 
 impl<B: Host> Vectors<B> {
-    fn new(
-        x: FloatTensor<B>,
-        grad: FloatTensor<B>,
-        blocks: FloatTensor<B>,
-        axis: usize,
-        transpose: bool,
-    ) -> Self {
+    fn new(x: FloatTensor<B>, grad: FloatTensor<B>, blocks: FloatTensor<B>, turn: Turn) -> Self {
         let last = x.shape().num_dims() - 1;
         let blocks_dtype = blocks.dtype();
         let compute = compute_dtype(x.dtype(), blocks_dtype);
         let held = held_dtype(x.dtype(), compute);
-        let [x, grad] =
-            [x, grad].map(|tensor| as_dtype::<B>(B::float_swap_dims(tensor, axis, last), held));
-        // As in the portable body, which says why.
-        let (a, b) = if transpose { (grad, x) } else { (x, grad) };
+        let [x, grad] = [x, grad]
+            .map(|tensor| as_dtype::<B>(B::float_swap_dims(tensor, turn.axis, last), held));
+        // `a` goes up and `b` goes down, as in the portable body.
+        let (a, b) = if turn.transpose { (grad, x) } else { (x, grad) };
         Self {
             a,
             b,
             blocks: as_dtype::<B>(blocks, compute),
+            topology: turn.topology,
             held,
             compute,
             blocks_dtype,
@@ -245,7 +211,9 @@ impl<B: Host> Vectors<B> {
     }
 
     fn gradients_in<D: Stored>(self, kept: Kept) -> (Option<FloatTensor<B>>, FloatTensor<B>) {
-        let blocks = blocks_of::<B, D::Compute>(&self.blocks);
+        let shape = self.a.shape();
+        let dim = shape[shape.num_dims() - 1];
+        let blocks = read_blocks::<B, D::Compute>(&self.blocks, dim, self.topology);
         let (a, b) = (B::values::<D>(&self.a), B::values::<D>(&self.b));
         let (of_x, of_blocks) = rows::gradients(a, b, &blocks, kept);
         let of_blocks = B::from_values(of_blocks, self.blocks.shape());
@@ -256,9 +224,13 @@ impl<B: Host> Vectors<B> {
     }
 }
 
-/// Of a contiguous tensor `[d-1, 2, 2]`.
-fn blocks_of<B: Host, C: Real>(blocks: &FloatTensor<B>) -> Blocks<C> {
-    Blocks::new(B::values(blocks), blocks.shape()[0] + 1)
+/// The blocks of a contiguous tensor, for vectors of length `dim`.
+fn read_blocks<B: Host, C: Real>(
+    blocks: &FloatTensor<B>,
+    dim: usize,
+    topology: Topology,
+) -> Blocks<C> {
+    Blocks::new(B::values(blocks), dim, topology)
 }
 
 fn as_dtype<B: Host>(tensor: FloatTensor<B>, dtype: DType) -> FloatTensor<B> {
@@ -272,39 +244,27 @@ macro_rules! operations {
         fn givens_rotate(
             x: FloatTensor<Self>,
             blocks: FloatTensor<Self>,
-            axis: usize,
-            transpose: bool,
+            turn: Turn,
         ) -> FloatTensor<Self> {
-            host::rotate::<Self>(x, blocks, axis, transpose)
-        }
-
-        fn givens_rotate_each(
-            x: FloatTensor<Self>,
-            blocks: FloatTensor<Self>,
-            axis: usize,
-            transpose: bool,
-        ) -> Vec<FloatTensor<Self>> {
-            host::rotate_each::<Self>(x, blocks, axis, transpose)
+            host::rotate::<Self>(x, blocks, turn)
         }
 
         fn givens_block_gradients(
             x: FloatTensor<Self>,
             grad: FloatTensor<Self>,
             blocks: FloatTensor<Self>,
-            axis: usize,
-            transpose: bool,
+            turn: Turn,
         ) -> FloatTensor<Self> {
-            host::block_gradients::<Self>(x, grad, blocks, axis, transpose)
+            host::block_gradients::<Self>(x, grad, blocks, turn)
         }
 
         fn givens_gradients(
             x: FloatTensor<Self>,
             grad: FloatTensor<Self>,
             blocks: FloatTensor<Self>,
-            axis: usize,
-            transpose: bool,
+            turn: Turn,
         ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-            host::gradients::<Self>(x, grad, blocks, axis, transpose)
+            host::gradients::<Self>(x, grad, blocks, turn)
         }
     };
 }

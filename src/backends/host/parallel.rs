@@ -5,7 +5,7 @@ use std::slice::{ChunksExact, ChunksExactMut};
 
 use rayon::prelude::*;
 
-use super::{Real, Stored};
+use super::real::{Real, Stored};
 
 /// Enough values to be worth a thread's while.
 const PIECE: usize = 1 << 15;
@@ -39,7 +39,8 @@ pub(super) fn map<R: Send>(count: usize, work: impl Fn(usize) -> R + Send + Sync
     (0..count).into_par_iter().map(work).collect()
 }
 
-/// The vectors of a piece, each copied into the new buffer when it is reached, so that it is worked on in cache.
+/// The vectors of a piece, each copied into the new buffer when it is reached, so that it is worked
+/// on in cache.
 pub(super) struct Copies<'a, S> {
     vectors: ChunksExact<'a, S>,
     rooms: ChunksExactMut<'a, MaybeUninit<S>>,
@@ -55,17 +56,16 @@ impl<'a, S: Stored> Iterator for Copies<'a, S> {
     }
 }
 
-/// New buffers with a copy of all vectors each, on which `work` was done `count` vectors at a time, and its results in order:
-/// piece by piece, and for each piece buffer by buffer, so that a piece is read from memory once.
+/// A new buffer with a copy of all vectors, on which `work` was done `count` vectors at a time, and
+/// its results in order, so that a piece is read from memory once.
 ///
-/// `work` gets the number of the piece and of the buffer.
+/// `work` gets the number of the piece.
 pub(super) fn copied<S: Stored, R: Send>(
     values: &[S],
     dim: usize,
     count: usize,
-    buffers: usize,
-    work: impl Fn(usize, usize, &mut Copies<'_, S>) -> R + Sync,
-) -> (Vec<Vec<S>>, Vec<R>) {
+    work: impl Fn(usize, &mut Copies<'_, S>) -> R + Sync,
+) -> (Vec<S>, Vec<R>) {
     // What is behind the last whole vector would stay as it was allocated.
     assert!(
         values.len().is_multiple_of(dim),
@@ -73,40 +73,27 @@ pub(super) fn copied<S: Stored, R: Send>(
         values.len()
     );
     let piece = dim * count;
-    let mut copies: Vec<Vec<S>> = (0..buffers)
-        .map(|_| Vec::with_capacity(values.len()))
-        .collect();
-    let mut rooms = Vec::with_capacity(buffers * values.len().div_ceil(piece));
-    for (buffer, copy) in copies.iter_mut().enumerate() {
-        let room = &mut copy.spare_capacity_mut()[..values.len()];
-        let pieces = values.chunks(piece).zip(room.chunks_mut(piece));
-        rooms.extend(
-            pieces
-                .enumerate()
-                .map(|(index, (values, room))| (index, buffer, values, room)),
-        );
-    }
-    rooms.sort_by_key(|(index, buffer, ..)| (*index, *buffer));
-    let work = |(index, buffer, values, room): (_, _, &[S], &mut [MaybeUninit<S>])| {
+    let mut copy = Vec::with_capacity(values.len());
+    let room = &mut copy.spare_capacity_mut()[..values.len()];
+    let pieces = room.par_chunks_mut(piece).zip(values.par_chunks(piece));
+    let work = |(index, (room, values)): (_, (&mut [MaybeUninit<S>], &[S]))| {
         let mut copies = Copies {
             vectors: values.chunks_exact(dim),
             rooms: room.chunks_exact_mut(dim),
         };
-        let result = work(index, buffer, &mut copies);
+        let result = work(index, &mut copies);
         copies.for_each(drop);
         result
     };
-    let results = rooms.into_par_iter().map(work).collect();
-    for copy in &mut copies {
-        #[expect(
-            unsafe_code,
-            reason = "every piece of the room was copied into to its end, whatever `work` left over"
-        )]
-        unsafe {
-            copy.set_len(values.len());
-        }
+    let results = pieces.enumerate().map(work).collect();
+    #[expect(
+        unsafe_code,
+        reason = "every piece of the room was copied into to its end, whatever `work` left over"
+    )]
+    unsafe {
+        copy.set_len(values.len());
     }
-    (copies, results)
+    (copy, results)
 }
 
 #[cfg(test)]
@@ -117,21 +104,18 @@ mod tests {
     fn every_vector_is_copied_whatever_the_work_leaves() {
         let values: Vec<f32> = (0..7 * 11).map(|n| n as f32).collect();
         for count in [1, 2, 3, 11, 20] {
-            let work = |piece: usize, buffer: usize, vectors: &mut Copies<'_, f32>| {
+            let work = |piece: usize, vectors: &mut Copies<'_, f32>| {
                 // One vector of each piece, the rest is left.
                 vectors.next().expect("no piece is empty")[0] += 0.5;
-                (piece, buffer)
+                piece
             };
-            let (copies, results) = copied(&values, 7, count, 2, work);
+            let (copy, results) = copied(&values, 7, count, work);
             let mut expected = values.clone();
             for first in (0..11).step_by(count) {
                 expected[7 * first] += 0.5;
             }
-            assert_eq!(copies, [expected.clone(), expected]);
-            let pieces = 11usize.div_ceil(count);
-            let order: Vec<_> = (0..pieces)
-                .flat_map(|piece| [(piece, 0), (piece, 1)])
-                .collect();
+            assert_eq!(copy, expected);
+            let order: Vec<_> = (0..11usize.div_ceil(count)).collect();
             assert_eq!(results, order);
         }
     }
@@ -139,6 +123,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "10 numbers are no vectors of 8")]
     fn numbers_beyond_the_last_vector_are_refused() {
-        copied(&[0.0f32; 10], 8, 1, 1, |_, _, _| ());
+        copied(&[0.0f32; 10], 8, 1, |_, _| ());
     }
 }

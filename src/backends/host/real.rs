@@ -9,8 +9,8 @@ use half::{bf16, f16};
 
 /// f32 or f64.
 ///
-/// Products and sums are rounded one by one and never fused, so that a result does not depend on the instructions that a
-/// processor has.
+/// Products and sums are rounded one by one and never fused, so that a result does not depend on
+/// the instructions that a processor has.
 pub(crate) trait Real:
     Stored<Compute = Self> + Default + Add<Output = Self> + Mul<Output = Self> + AddAssign
 {

@@ -10,8 +10,9 @@
 //!                v0 v1 v2 v3 v4 v5 v6 v7        and written here
 //! ```
 //!
-//! Going up, blocks act while the firsts and seconds are dealt, and the way back only puts them in their places. Going down
-//! (`R^T`) they are dealt first and the blocks act on the way back. Either way every loop runs over neighbours.
+//! Going up, blocks act while the firsts and seconds are dealt, and the way back only puts them in
+//! their places. Going down (`R^T`) they are dealt first and the blocks act on the way back. Either
+//! way every loop runs over neighbors.
 #![expect(
     clippy::extra_unused_type_parameters,
     reason = "`S` is the instruction set that `with_simd` compiles a body for; the compiler vectorizes plain loops with it"
@@ -20,7 +21,8 @@
 use std::slice::ChunksExact;
 
 use super::blocks::{Blocks, Tier};
-use super::{Real, Stored, parallel};
+use super::parallel;
+use super::real::{Real, Stored};
 
 /// Room for one vector's pyramid.
 struct Pyramid<C> {
@@ -35,7 +37,7 @@ impl<C: Real> Pyramid<C> {
         let firsts = blocks.tiers.iter().map(Tier::half).sum();
         Self {
             firsts: vec![C::default(); firsts],
-            seconds: vec![C::default(); blocks.dim() - 1],
+            seconds: vec![C::default(); blocks.count()],
         }
     }
 
@@ -97,7 +99,7 @@ impl<C: Real> Both<C> {
         Self {
             up: Pyramid::new(blocks),
             down: Pyramid::new(blocks),
-            sums: [0, 1, 2, 3].map(|_| vec![C::default(); blocks.dim() - 1]),
+            sums: [0, 1, 2, 3].map(|_| vec![C::default(); blocks.count()]),
         }
     }
 
@@ -115,7 +117,8 @@ impl<C: Real> Both<C> {
             let span = level.first..level.first + level.count;
             let (a, a_firsts, a_seconds) = self.up.tier(a, tier);
             let (b, b_firsts, b_seconds) = self.down.tier(b, tier);
-            // The coordinates of `a` are still those before the pair; the firsts of `b` come from the tier above.
+            // The coordinates of `a` are still those before the pair; the firsts of `b` come from
+            // the tier above.
             let sums = self.sums.each_mut().map(|sums| &mut sums[span.clone()]);
             add_products(b_firsts, b_seconds, a, sums);
             collect(a_firsts, a_seconds, a);
@@ -127,7 +130,8 @@ impl<C: Real> Both<C> {
 #[inline(always)]
 fn deal<C: Real>(coordinates: &[C], firsts: &mut [C], seconds: &mut [C]) {
     let (count, last) = (seconds.len(), coordinates.len() - 1);
-    // For an odd number the one without a partner; for an even number overwritten below. So in all four of these.
+    // For an odd number the one without a partner; for an even number overwritten below. So in all
+    // four of these.
     firsts[firsts.len() - 1] = coordinates[last];
     let (coordinates, firsts) = (&coordinates[..2 * count], &mut firsts[..count]);
     for k in 0..count {
@@ -201,9 +205,12 @@ fn rotate_each<'a, S: macerator::Simd, D: Stored, I: Iterator<Item = &'a mut [D]
     let mut pyramid = Pyramid::new(blocks);
     let mut room = vec![D::Compute::default(); blocks.dim()];
     for vector in vectors {
-        D::work_on(vector, &mut room, |vector| match transpose {
-            false => pyramid.up(vector, blocks),
-            true => pyramid.down(vector, blocks),
+        D::work_on(vector, &mut room, |vector| {
+            if transpose {
+                pyramid.down(vector, blocks)
+            } else {
+                pyramid.up(vector, blocks)
+            }
         });
     }
 }
@@ -220,18 +227,18 @@ pub(super) fn rotate_in_place<D: Stored>(
     });
 }
 
-/// Rotates all vectors into new buffers, one for each rotation.
+/// Rotates all vectors into a new buffer.
 pub(super) fn rotate<D: Stored>(
     values: &[D],
-    rotations: &[Blocks<D::Compute>],
+    blocks: &Blocks<D::Compute>,
     transpose: bool,
-) -> Vec<Vec<D>> {
-    let dim = rotations[0].dim();
+) -> Vec<D> {
+    let dim = blocks.dim();
     let count = parallel::vectors_in_piece(dim);
-    let work = |_, rotation: usize, vectors: &mut parallel::Copies<'_, D>| {
-        rotate_each(vectors, &rotations[rotation], transpose);
+    let work = |_, vectors: &mut parallel::Copies<'_, D>| {
+        rotate_each(vectors, blocks, transpose);
     };
-    parallel::copied(values, dim, count, rotations.len(), work).0
+    parallel::copied(values, dim, count, work).0
 }
 
 /// What of the two ways is wanted beside the sums.
@@ -255,18 +262,18 @@ pub(super) fn gradients<D: Stored>(
     kept: Kept,
 ) -> (Option<Vec<D>>, Vec<D::Compute>) {
     let dim = blocks.dim();
-    // Few enough that a small batch is shared among threads too, many enough to be worth it; by the shape alone, so that two
-    // runs add in one order.
+    // Few enough that a small batch is shared among threads too, many enough to be worth it; by the
+    // shape alone, so that two runs add in one order.
     let few = parallel::vectors_in_piece(dim) / 8;
     let count = (a.len() / dim).div_ceil(16).max(few).clamp(1, SUMMED);
     let copied = |kept, other, down| {
-        let (mut copies, sums) = parallel::copied(kept, dim, count, 1, |index, _, kept| {
+        let (copy, sums) = parallel::copied(kept, dim, count, |index, kept| {
             let mut both = Both::new(blocks);
             let other = part(other, dim, count, index);
             add_each(&mut both, kept, other, blocks, down);
             both.sums
         });
-        (copies.pop(), sums)
+        (Some(copy), sums)
     };
     let (kept, sums) = match kept {
         Kept::Up => copied(a, b, false),
@@ -286,7 +293,7 @@ pub(super) fn gradients<D: Stored>(
         D::Compute::from_f64(parts.sum())
     };
     let of_pair = |pair| [0, 1, 2, 3].map(|entry| total(entry, pair));
-    (kept, (0..dim - 1).flat_map(of_pair).collect())
+    (kept, (0..blocks.count()).flat_map(of_pair).collect())
 }
 
 /// The vectors of a piece of `count`.
@@ -314,9 +321,12 @@ fn add_each<
     let [mut room, mut other_room] = [0, 1].map(|_| vec![D::Compute::default(); blocks.dim()]);
     for (kept, other) in kept.zip(others) {
         D::widen(other, &mut other_room);
-        D::work_on(kept, &mut room, |kept| match down {
-            false => both.add(kept, &mut other_room, blocks),
-            true => both.add(&mut other_room, kept, blocks),
+        D::work_on(kept, &mut room, |kept| {
+            if down {
+                both.add(&mut other_room, kept, blocks)
+            } else {
+                both.add(kept, &mut other_room, blocks)
+            }
         });
     }
 }

@@ -1,17 +1,17 @@
-//! burn-goft on a backend that it was built without, as a remote one is: the portable body runs there, by the same laws.
+//! burn-goft on a backend that it was built without, as a remote one is: the portable body runs
+//! there, by the same laws.
 
 #![cfg(test)]
 
-#[path = "../../oracle/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the laws use all of it")]
+#[path = "../../laws/oracle/mod.rs"]
 mod oracle;
 
 use burn::module::{Module, Param};
 use burn::nn::LinearConfig;
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{Device, Tensor, TensorData};
-use burn_goft::{
-    Goft, GoftLinear, GoftModule, rotate, rotate_portable, rotate_transpose, rotate_transpose_each,
-};
+use burn_goft::{Goft, GoftLinear, GoftModule, Turn, rotate, rotate_portable, rotate_transpose};
 use oracle::Rotation;
 
 const DIMS: [usize; 6] = [2, 3, 5, 8, 12, 137];
@@ -95,15 +95,13 @@ fn rotations_and_their_gradients_are_those_of_the_oracle() {
 }
 
 #[test]
-fn several_rotations_are_each_of_them_and_the_portable_body_itself() {
+fn a_rotation_is_the_portable_body_itself() {
     let device = Device::flex();
     let x: Tensor<2> = tensor(&numbers(5, 36), [3, 12], &device);
-    let of = |seed| tensor::<3>(&numbers(seed, 44), [11, 2, 2], &device);
-    let each = rotate_transpose_each(x.clone(), [of(6), of(7)]);
-    for (found, blocks) in each.into_iter().zip([of(6), of(7)]) {
-        let expected = rotate_portable(x.clone(), blocks, 1, true);
-        assert_eq!(values(&found), values(&expected));
-    }
+    let blocks: Tensor<3> = tensor(&numbers(6, 44), [11, 2, 2], &device);
+    let found = rotate_transpose(x.clone(), blocks.clone(), 1);
+    let expected = rotate_portable(x, blocks, Turn::new(1).transposed());
+    assert_eq!(values(&found), values(&expected));
 }
 
 #[test]
@@ -114,7 +112,7 @@ fn a_layer_trains_and_merges() {
         .init(&device.clone().autodiff());
     let weight = tensor(&numbers(9, 48), [12, 4], &device.clone().autodiff());
     linear.weight = Param::from_tensor(weight);
-    let mut layer = GoftLinear::from_linear(linear, &Goft::quasi()).unwrap();
+    let mut layer = GoftLinear::from_linear(linear, Goft::quasi()).unwrap();
     let x: Tensor<2> = tensor(&numbers(8, 60), [5, 12], &device.clone().autodiff());
     let loss = |layer: &GoftLinear| layer.forward(x.clone()).square().mean();
     let before = values(&loss(&layer))[0];
@@ -125,7 +123,7 @@ fn a_layer_trains_and_merges() {
     let after = values(&loss(&layer))[0];
     assert!(after < 0.95 * before, "{after} of {before}");
     let (layer, x) = (layer.valid(), x.inner());
-    let merged = layer.clone().merge_goft().unwrap();
+    let merged = layer.clone().merge_adapters().unwrap();
     assert_close(
         "merged",
         &values(&merged.forward(x.clone())),

@@ -4,13 +4,12 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use burn_goft_compare::{Bars, Lines, Record, Split};
+use burn_goft_finetune::{Error, METHODS};
 use clap::Args;
+use fair_compare::{Bars, Lines, Record, Split};
 
 use super::shared::Shared;
 use crate::compare::{CompareConfig, compare as run, method_names};
-use crate::error::Error;
-use crate::methods::METHODS;
 use crate::settings::RunConfig;
 
 /// Options of `compare`.
@@ -31,7 +30,8 @@ pub struct Compare {
     /// The methods, separated by commas; differences are to the first.
     #[arg(long, value_delimiter = ',', default_values_t = method_names(), value_parser = METHODS.map(|method| method.name))]
     pub methods: Vec<String>,
-    /// Learning rates that each method tries, around its default: 5 are 0.1, 0.3, 1, 3 and 10 times it, 3 are 0.3 to 3 times.
+    /// Learning rates that each method tries, around its default: 5 are 0.1, 0.3, 1, 3 and 10 times
+    /// it, 3 are 0.3 to 3 times.
     #[arg(long, default_value_t = 5)]
     pub rates_per_method: usize,
     /// Runs at each rate, to choose one.
@@ -43,17 +43,18 @@ pub struct Compare {
     /// Updates of every run, instead of passes over the training data.
     #[arg(long, conflicts_with = "epochs")]
     pub steps: Option<usize>,
-    /// So many of the training examples, drawn at random, validation included.
+    /// How many of the training examples to use, drawn at random, validation included.
     #[arg(long)]
     pub limit_train: Option<usize>,
     /// So many of the test examples, drawn at random.
     #[arg(long)]
     pub limit_eval: Option<usize>,
-    /// Labelled pairs of another task: how well the cosine of their embeddings fits the labels, before and after, and how far
-    /// the encoder has moved on them. Labels are numbers, or `entailment` and `contradiction`.
+    /// Labeled pairs of another task: how well the cosine of their embeddings fits the labels,
+    /// before and after, and how far the encoder has moved on them. Labels are numbers, or
+    /// `entailment` and `contradiction`.
     #[arg(long)]
     pub forgetting: Option<PathBuf>,
-    /// Make runs again that failed for a reason that has been mended since.
+    /// Make runs again that failed for a reason that has been fixed since.
     #[arg(long)]
     pub retry: bool,
 }

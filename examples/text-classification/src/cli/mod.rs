@@ -1,6 +1,8 @@
-//! The command line: options in, lines and progress bars out. Everything else is in the rest of the crate.
+//! The command line: options in, lines and progress bars out. Everything else is in the rest of the
+//! crate.
 
 mod compare;
+mod devices;
 mod options;
 mod shared;
 mod show;
@@ -9,24 +11,26 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use burn_goft_finetune::{Error, Method};
+
 use crate::data::{Examples, Text, read_texts};
 use crate::device::device;
-use crate::error::Error;
 use crate::predict::Predictor;
-use crate::progress::Progress;
+use crate::training::Progress;
 
 pub use compare::Compare;
 pub use options::{Command, Eval, Options, Predict, Train, Use};
 pub use shared::Shared;
 use show::Show;
 
-/// Runs a command. Results go to `out`, progress and notes to standard error if that is a terminal, or to `notes`.
+/// Runs a command. Results go to `out`, progress and notes to standard error if that is a terminal,
+/// or to `notes`.
 ///
 /// A run is interrupted, with its state saved, once `interrupted` is true.
 ///
 /// # Errors
 ///
-/// Those of the command; [`Error::Io`] if `out` cannot be written.
+/// The errors of the command; [`Error::Io`] if `out` cannot be written.
 pub fn run(
     options: &Options,
     out: &mut dyn Write,
@@ -48,9 +52,9 @@ fn train(
     interrupted: &AtomicBool,
 ) -> Result<(), Error> {
     let config = options.config();
-    if options.shared.rank.is_some() && config.method != "lora" {
+    if options.shared.rank.is_some() && !Method::named(&config.method)?.has_rank {
         return Err(Error::Settings(format!(
-            "`{}` has no rank; leave out --rank, which is LoRA's",
+            "`{}` has no rank; leave out --rank, which is for lora and hra",
             config.method
         )));
     }

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use burn_goft_finetune::METHODS;
 use clap::{Args, Parser, Subcommand};
 
 use super::compare::Compare;
+use super::devices::DEVICES;
 use super::shared::Shared;
-use crate::methods::METHODS;
 use crate::settings::RunConfig;
 
 /// Fine-tunes an encoder of BERT's family on texts.
@@ -21,9 +22,9 @@ pub struct Options {
 /// A command with its options.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Trains on a labelled file and writes an adapter.
+    /// Trains on a labeled file and writes an adapter.
     Train(Box<Train>),
-    /// Measures an adapter on a labelled file.
+    /// Measures an adapter on a labeled file.
     Eval(Eval),
     /// Labels texts: label TAB probability TAB text.
     Predict(Predict),
@@ -37,9 +38,6 @@ impl Command {
         matches!(self, Self::Train(_) | Self::Compare(_))
     }
 }
-
-pub(super) const DEVICES: &str = "flex, or with the feature of that name: ndarray, wgpu, wgpu-cpu (software adapters), vulkan, metal, \
-                       webgpu, cuda";
 
 /// Options of `train`.
 #[derive(Clone, Debug, Args)]
@@ -59,7 +57,8 @@ pub struct Train {
     /// How to fine-tune.
     #[arg(long, default_value = "goft", value_parser = METHODS.map(|method| method.name))]
     pub method: String,
-    /// Globs on parameter paths, such as '*.query.weight'; all that the method can be applied to by default.
+    /// Globs on parameter paths, such as '*.query.weight'; all that the method can be applied to by
+    /// default.
     #[arg(long, num_args = 1..)]
     pub targets: Vec<String>,
     /// Decides the head, LoRA's factors, the held-out share and the order of the data.
@@ -71,10 +70,10 @@ pub struct Train {
     /// Batches in an update.
     #[arg(long, default_value_t = 1)]
     pub accumulation: usize,
-    /// Peak learning rate in the encoder; the method's own by default.
+    /// Peak learning rate in the encoder; the method's own for the number of updates by default.
     #[arg(long)]
     pub learning_rate: Option<f64>,
-    /// Peak learning rate of the head; the method's own by default.
+    /// Peak learning rate of the head; the method's own for the number of updates by default.
     #[arg(long)]
     pub head_learning_rate: Option<f64>,
     /// Strength of the orthogonality penalty, for methods that have one.
@@ -94,7 +93,7 @@ pub struct Train {
 /// Options of `eval`.
 #[derive(Clone, Debug, Args)]
 pub struct Eval {
-    /// Labelled file.
+    /// Labeled file.
     #[arg(long)]
     pub eval: PathBuf,
     /// The metrics as one JSON object.
@@ -131,7 +130,8 @@ pub struct Use {
     /// The pretrained model, if it is no longer where the training found it.
     #[arg(long)]
     pub model: Option<String>,
-    /// Use that model although its weights are not those that the adapter was trained on, such as the same ones in another precision.
+    /// Use that model although its weights are not those that the adapter was trained on, such as
+    /// the same ones in another precision.
     #[arg(long, requires = "model")]
     pub other_weights: bool,
     #[arg(long, default_value = "flex", help = DEVICES)]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::options::DEVICES;
+use super::devices::DEVICES;
 use crate::settings::RunConfig;
 
 /// Model, data and sizes of a training.
@@ -13,14 +13,14 @@ pub struct Shared {
     /// Folder of the pretrained model, or its name on the Hugging Face hub.
     #[arg(long)]
     pub model: String,
-    /// Labelled file to learn from: label TAB text, or label TAB text TAB text. A first line that starts with the column name
-    /// `label` is a header.
+    /// Labeled file to learn from: label TAB text, or label TAB text TAB text. A first line that
+    /// starts with the column name `label` is a header.
     #[arg(long)]
     pub train: PathBuf,
-    /// Labelled file for the final metrics.
+    /// Labeled file for the final metrics.
     #[arg(long)]
     pub eval: PathBuf,
-    /// Labelled file to validate on, instead of a share of the training examples.
+    /// Labeled file to validate on, instead of a share of the training examples.
     #[arg(long)]
     pub validation: Option<PathBuf>,
     /// Labels are numbers.
@@ -32,7 +32,7 @@ pub struct Shared {
     /// Passes over the training data.
     #[arg(long, default_value_t = 5)]
     pub epochs: usize,
-    /// Rank of LoRA, 8 by default.
+    /// Rank of LoRA, or number of HRA's reflections, 8 by default.
     #[arg(long)]
     pub rank: Option<usize>,
     /// Longest text in tokens; what is longer is cut.

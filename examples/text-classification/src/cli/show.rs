@@ -4,7 +4,7 @@ use std::io::Write;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::progress::Progress;
+use crate::training::Progress;
 
 pub(super) struct Show<'a> {
     notes: &'a mut dyn Write,

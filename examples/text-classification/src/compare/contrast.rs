@@ -1,6 +1,6 @@
 //! The distribution that a sentence encoder has without a head.
 
-use burn_goft_compare::kl_divergence;
+use fair_compare::kl_divergence;
 
 /// By what sentence-transformers multiply cosines.
 const SCALE: f64 = 20.0;
@@ -21,14 +21,18 @@ impl Embedded {
         pairs.map(|(first, second)| dot(first, second)).collect()
     }
 
-    /// KL(self ‖ tuned) of finding the second text of a pair among those of a batch, in nats, the mean over the pairs:
+    /// KL(self ‖ tuned) of finding the second text of a pair among those of a batch, in nats, the
+    /// mean over the pairs:
     ///
-    /// `sum_j p(j | i) (ln p(j | i) - ln q(j | i))`, `p(j | i) = softmax_j(20 cos(a_i, b_j))`, `q` the same of `tuned`.
+    /// `sum_j p(j | i) (ln p(j | i) - ln q(j | i))`, `p(j | i) = softmax_j(20 cos(a_i, b_j))`, `q`
+    /// the same of `tuned`.
     ///
-    /// It is the distribution that the contrastive training of sentence encoders is about: Henderson et al. 2017
-    /// (<https://arxiv.org/abs/1705.00652>), section 4; sentence-transformers' `MultipleNegativesRankingLoss` with its scale of 20
-    /// (Reimers and Gurevych 2019, <https://arxiv.org/abs/1908.10084>). The batches are consecutive pairs, as equal in size as can
-    /// be and of at most 32, not the training's; the labels of the pairs play no part.
+    /// It is the distribution that the contrastive training of sentence encoders is about:
+    /// Henderson et al. 2017 (<https://arxiv.org/abs/1705.00652>), section 4;
+    /// sentence-transformers' `MultipleNegativesRankingLoss` with its scale of 20 (Reimers and
+    /// Gurevych 2019, <https://arxiv.org/abs/1908.10084>). The batches are consecutive pairs, as
+    /// equal in size as can be and of at most 32, not the training's; the labels of the pairs play
+    /// no part.
     pub(super) fn divergence(&self, tuned: &Self) -> f64 {
         let count = self.firsts.len();
         let batches = count.div_ceil(BATCH);
@@ -73,7 +77,8 @@ mod tests {
         let quarter = std::f64::consts::FRAC_PI_4;
         // Both seconds between the two firsts: every row is (1/2, 1/2).
         let before = pairs([quarter, quarter]);
-        // The second one turned until the cosines differ by ln 3 / 20 in the first row and by 0 in none.
+        // The second one turned until the cosines differ by ln 3 / 20 in the first row and by 0 in
+        // none.
         let cosine = quarter.cos() - 3f64.ln() / 20.0;
         let after = pairs([quarter, cosine.acos()]);
         // First row: (3/4, 1/4).

@@ -7,26 +7,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use burn::tensor::Device;
-use burn_goft_compare::{BeforeAfter, Experiment, Outcome, RunError, RunSpec, Split, Steps};
+use burn_goft_finetune::{Error, Method};
+use fair_compare::{BeforeAfter, Experiment, Outcome, RunError, RunSpec, Split, Steps};
 use tempfile::TempDir;
 
 use super::contrast::Embedded;
 use super::forgetting::Pairs;
 use super::splits::{self, Splits};
 use super::{drift, grid, machine};
-use crate::bert::Bert;
-use crate::data::Examples;
+use crate::data::{Examples, about_truncation, tokenize};
 use crate::device::device;
-use crate::encoded::{about_truncation, tokenize};
-use crate::error::Error;
-use crate::folder::{ModelFiles, Pretrained};
-use crate::methods::Method;
+use crate::encoder::{Bert, ModelFiles, Pretrained, Tokens};
 use crate::metrics::Metrics;
 use crate::predict::Predictor;
-use crate::progress::Progress;
 use crate::run::{Trained, train};
 use crate::settings::RunConfig;
-use crate::tokenizer::Tokens;
+use crate::training::Progress;
 
 /// Texts on which drift is measured, at most.
 const TEXTS: usize = 256;

@@ -1,20 +1,19 @@
-//! What the pretrained encoder is good at: sentence embeddings whose cosine says how close two texts are.
+//! What the pretrained encoder is good at: sentence embeddings whose cosine says how close two
+//! texts are.
 
 use std::path::Path;
 
 use burn::tensor::Device;
-use burn_goft_compare::Metric;
+use burn_goft_finetune::Error;
+use fair_compare::Metric;
 
 use super::contrast::Embedded;
-use crate::bert::Bert;
-use crate::data::{Example, Examples, Text};
-use crate::encoded::tokenize;
-use crate::error::Error;
+use crate::data::{Example, Examples, Text, tokenize};
+use crate::encoder::{Bert, TextTokenizer, Tokens};
 use crate::evaluate;
 use crate::metrics::Metrics;
-use crate::tokenizer::{TextTokenizer, Tokens};
 
-/// Labelled pairs of texts.
+/// Labeled pairs of texts.
 pub(super) struct Pairs {
     examples: Examples,
     labels: Labels,
@@ -60,7 +59,7 @@ impl Pairs {
         }
     }
 
-    /// Of all texts, the first and the second of each pair.
+    /// The tokens of all texts, the first and the second of each pair.
     pub(super) fn tokens(&self, tokenizer: &TextTokenizer) -> Result<Vec<Tokens>, Error> {
         let texts = self.examples.rows.iter().flat_map(|row| {
             let both = [Some(&row.text.first), row.text.second.as_ref()];
@@ -128,7 +127,7 @@ fn labels(examples: &Examples) -> Result<Labels, Error> {
         false if close.iter().flatten().next().is_some() => Err(Error::data(
             &examples.path,
             format!(
-                "forgetting is measured on pairs of two kinds, and there is none labelled `{}`",
+                "forgetting is measured on pairs of two kinds, and there is none labeled `{}`",
                 match close.contains(&Some(true)) {
                     true => "contradiction",
                     false => "entailment",
@@ -138,7 +137,7 @@ fn labels(examples: &Examples) -> Result<Labels, Error> {
         false => Err(Error::data(
             &examples.path,
             format!(
-                "forgetting is measured on pairs labelled with numbers, or with `entailment` and `contradiction`, both of \
+                "forgetting is measured on pairs labeled with numbers, or with `entailment` and `contradiction`, both of \
                  them; line {} has `{}`",
                 examples.rows[0].line, examples.rows[0].label
             ),
@@ -181,7 +180,8 @@ fn score(labels: &Labels, cosines: &[f64]) -> f64 {
     }
 }
 
-/// Share of pairs of a high and a low value that are in that order, ties as half: the area under the ROC curve.
+/// Share of pairs of a high and a low value that are in that order, ties as half: the area under
+/// the ROC curve.
 fn area(high: &[f64], low: &[f64]) -> f64 {
     let wins = high.iter().flat_map(|high| {
         low.iter().map(move |low| match high.total_cmp(low) {
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn area_by_hand() {
-        // Of 2 x 3 pairs: 0.9 wins 3 times; 0.5 wins once, ties once, loses once.
+        // There are 2 x 3 pairs: 0.9 wins 3 times; 0.5 wins once, ties once, loses once.
         assert_eq!(area(&[0.9, 0.5], &[0.1, 0.5, 0.7]), 4.5 / 6.0);
         assert_eq!(area(&[1.0], &[0.0]), 1.0);
     }
@@ -234,9 +234,9 @@ mod tests {
     fn labels_of_neither_kind_are_refused() {
         let message = |labels: &[&str]| of(labels).unwrap_err().to_string();
         assert!(message(&["same", "other"]).contains("line 1 has `same`"));
-        assert!(message(&["entailment", "neutral"]).contains("none labelled `contradiction`"));
-        assert!(message(&["neutral", "contradiction"]).contains("none labelled `entailment`"));
+        assert!(message(&["entailment", "neutral"]).contains("none labeled `contradiction`"));
+        assert!(message(&["neutral", "contradiction"]).contains("none labeled `entailment`"));
         assert!(message(&["1", "1"]).contains("every pair has the label 1"));
-        assert!(message(&["1", "NaN"]).contains("labelled with numbers"));
+        assert!(message(&["1", "NaN"]).contains("labeled with numbers"));
     }
 }

@@ -1,8 +1,9 @@
 //! The learning rates that a method tries.
 
-use crate::methods::Method;
+use burn_goft_finetune::Method;
 
-/// The rate that a method's grid is about: the encoder's, or the head's where the encoder stays as it is.
+/// The rate that a method's grid is about: the encoder's, or the head's where the encoder stays as
+/// it is.
 fn default_rate(method: &Method) -> f64 {
     match method.learning_rate > 0.0 {
         true => method.learning_rate,
@@ -10,12 +11,14 @@ fn default_rate(method: &Method) -> f64 {
     }
 }
 
-/// `count` rates around the default: times 0.3, 1, 3 for three, and 0.1 to 10 for five.
-pub(super) fn rates(method: &Method, count: usize) -> Vec<f64> {
+/// `count` rates around the default for a training of so many updates: times 0.3, 1, 3 for three,
+/// and 0.1 to 10 for five.
+pub(super) fn rates(method: &Method, count: usize, steps: usize) -> Vec<f64> {
     let count = count as i32;
     let below = (count - 1).max(0) / 2;
     let places = -below..count - below;
-    let rate = |place| rounded(default_rate(method) * factor(place));
+    let center = method.longer.factor(steps) * default_rate(method);
+    let rate = |place| rounded(center * factor(place));
     places.map(rate).collect()
 }
 
@@ -51,11 +54,12 @@ mod tests {
     #[test]
     fn around_the_default() {
         let full = Method::named("full").unwrap();
-        assert_eq!(rates(full, 1), [3e-4]);
-        assert_eq!(rates(full, 2), [3e-4, 9e-4]);
-        assert_eq!(rates(full, 3), [9e-5, 3e-4, 9e-4]);
-        assert_eq!(rates(full, 6), [3e-5, 9e-5, 3e-4, 9e-4, 3e-3, 9e-3]);
-        assert!(rates(full, 0).is_empty());
+        assert_eq!(rates(full, 1, 60), [3e-4]);
+        assert_eq!(rates(full, 2, 60), [3e-4, 9e-4]);
+        assert_eq!(rates(full, 3, 60), [9e-5, 3e-4, 9e-4]);
+        assert_eq!(rates(full, 6, 60), [3e-5, 9e-5, 3e-4, 9e-4, 3e-3, 9e-3]);
+        assert!(rates(full, 0, 60).is_empty());
+        assert_eq!(rates(full, 3, 565), [3e-5, 1e-4, 3e-4]);
     }
 
     #[test]
@@ -69,7 +73,7 @@ mod tests {
     #[test]
     fn a_probe_searches_the_rate_of_its_head() {
         let probe = Method::named("linear-probe").unwrap();
-        assert_eq!(rates(probe, 3), [9e-3, 3e-2, 9e-2]);
+        assert_eq!(rates(probe, 3, 60), [9e-3, 3e-2, 9e-2]);
         let (encoder, head) = encoder_and_head(probe, 9e-2);
         assert_eq!(encoder, 0.0);
         assert!((head - 9e-2).abs() < 1e-12);

@@ -1,9 +1,9 @@
 //! What seconds and bytes depend on.
 
-use crate::split::digest;
+use burn_goft_finetune::files::digest;
 
-/// The processor, where the system tells (Linux does), its threads, the device, and the program: its first digits of SHA-256, by which runs
-/// of two versions are told apart.
+/// The processor, where the system tells (Linux does), its threads, the device, and the program:
+/// its first digits of SHA-256, by which runs of two versions are told apart.
 pub(super) fn machine(device: &str) -> String {
     let about = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = about.lines().find_map(|line| {

@@ -1,5 +1,7 @@
-//! Compares methods on one task, on the terms of `burn_goft_compare`: the same search, data, seeds and steps for each.
+//! Compares methods on one task, on the terms of `fair_compare`: the same search, data, seeds and
+//! steps for each.
 
+mod config;
 mod contrast;
 mod drift;
 mod experiment;
@@ -8,117 +10,36 @@ mod grid;
 mod machine;
 mod splits;
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use burn_goft_compare::{Comparison, Method as Row, Metric, Observer, Protocol, Report};
+use burn_goft_finetune::files::{self, digest};
+use burn_goft_finetune::{Error, Method};
+use fair_compare::{Comparison, Method as Row, Metric, Observer, Protocol, Report};
 
-use crate::error::Error;
-use crate::files;
-use crate::folder::ModelFiles;
-use crate::methods::{METHODS, Method};
+use crate::data::Task;
+use crate::encoder::ModelFiles;
 use crate::settings::RunConfig;
-use crate::split::digest;
-use crate::task::Task;
+use crate::training::BODY;
 
+pub use config::CompareConfig;
+pub(crate) use config::method_names;
 use experiment::Tuning;
 use forgetting::Pairs;
 use splits::Splits;
 
-/// The settings of a comparison. [`CompareConfig::new`] has the defaults.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CompareConfig {
-    /// What all runs share. `out` is the comparison's folder; method, seed, learning rates, penalty, targets, patience and
-    /// `resume` are not looked at. Without `steps`, every run makes those of all `epochs`.
-    pub run: RunConfig,
-    /// Names of the methods. The others' differences are to the first.
-    pub methods: Vec<String>,
-    /// Learning rates that each method tries: its default times 1, 3, 0.3, 10, 0.1 and so on.
-    pub rates_per_method: usize,
-    /// Seeds of the runs that choose a learning rate, from 0.
-    pub tuning_seeds: u64,
-    /// Seeds of the runs that are reported, the next ones.
-    pub test_seeds: u64,
-    /// At most so many training examples, those held out for validation included, drawn at random; all without it.
-    pub limit_train: Option<usize>,
-    /// At most so many test examples, drawn at random; all without it.
-    pub limit_eval: Option<usize>,
-    /// Labelled pairs of another task, on which the sentence embeddings are measured before and after.
-    pub forgetting: Option<PathBuf>,
-    /// Make runs again that failed, unless the loss was not finite.
-    pub retry: bool,
-}
-
-impl CompareConfig {
-    /// Full fine-tuning against all other methods: five rates with two seeds, then three other seeds.
-    pub fn new(run: RunConfig) -> Self {
-        Self {
-            run,
-            methods: method_names(),
-            rates_per_method: 5,
-            tuning_seeds: 2,
-            test_seeds: 3,
-            limit_train: None,
-            limit_eval: None,
-            forgetting: None,
-            retry: false,
-        }
-    }
-}
-
-impl CompareConfig {
-    /// Refuses numbers that no comparison can have.
-    fn check(&self) -> Result<(), Error> {
-        self.run.check()?;
-        let refuse = |what: String| Err(Error::Settings(what));
-        for (name, number) in [
-            (
-                "number of rates for each method",
-                self.rates_per_method as u64,
-            ),
-            ("number of seeds to choose a rate", self.tuning_seeds),
-            ("number of seeds to test with", self.test_seeds),
-        ] {
-            if !(1..=MOST).contains(&number) {
-                return refuse(format!("the {name} is {number}; it has to be 1 to {MOST}"));
-            }
-        }
-        for (name, limit) in [("training", self.limit_train), ("test", self.limit_eval)] {
-            if limit == Some(0) {
-                return refuse(format!(
-                    "the limit of {name} examples is 0; it has to be at least 1, or none"
-                ));
-            }
-        }
-        let mut seen = BTreeSet::new();
-        match self.methods.iter().find(|name| !seen.insert(*name)) {
-            Some(twice) => refuse(format!("the method `{twice}` is named twice; name it once")),
-            None => Ok(()),
-        }
-    }
-}
-
-/// More rates, or seeds, are a slip of the keyboard.
-const MOST: u64 = 99;
-
-/// All methods, `full` first.
-pub(crate) fn method_names() -> Vec<String> {
-    let mut names = METHODS.map(|method| method.name);
-    names.sort_by_key(|name| *name != "full");
-    names.map(String::from).to_vec()
-}
-
 /// Makes the runs that are not recorded in `run.out` yet, and the table of all.
 ///
-/// No run stops early: each makes the same number of steps and is measured in its last state. Learning rates are chosen on the
-/// validation split, the table is of the test split. The drift of the runs on the test split is measured as well and, with pairs of
-/// another task, their forgetting and KL(pretrained ‖ tuned).
+/// No run stops early: each makes the same number of steps and is measured in its last state.
+/// Learning rates are chosen on the validation split, the table is of the test split. The drift of
+/// the runs on the test split is measured as well and, with pairs of another task, their forgetting
+/// and KL(pretrained ‖ tuned).
 ///
 /// # Errors
 ///
-/// [`Error::Compare`] for a folder of other settings and when `interrupted` became true, with every finished run recorded;
-/// settings, model and data that no run could use. A run that fails is no error but a row of the table.
+/// [`Error::Other`] for a folder of other settings and when `interrupted` became true, with every
+/// finished run recorded; settings, model and data that no run could use. A run that fails is no
+/// error but a row of the table.
 pub fn compare(
     config: &CompareConfig,
     observer: &mut dyn Observer,
@@ -140,7 +61,7 @@ pub fn compare(
         true => comparison.with_retry(),
         false => comparison,
     };
-    let report = comparison.run(&tuning, observer)?;
+    let report = comparison.run(&tuning, observer).map_err(Error::other)?;
     let report = report
         .with_title(format!(
             "Fine-tuning {} on {}",
@@ -154,7 +75,7 @@ pub fn compare(
         true => report.with_note(ABOUT_KL),
         false => report,
     };
-    report.write(&config.run.out)?;
+    report.write(&config.run.out).map_err(Error::other)?;
     Ok(report)
 }
 
@@ -203,13 +124,13 @@ fn protocol(
     let Some((first, others)) = methods.split_first() else {
         return Err(Error::Settings("there is no method to compare".into()));
     };
-    let count = config.rates_per_method;
     let run = &config.run;
-    let steps = run.steps.unwrap_or_else(|| splits.steps(run));
-    let protocol =
-        Protocol::new(metric, row(first, count, run)).with_rates(grid::rates(first, count));
+    let steps = run.course().steps(splits.training.rows.len());
+    let rates = |method: &Method| grid::rates(method, config.rates_per_method, steps);
+    let row = |method: &Method| row(method, run).with_rates(rates(method));
+    let protocol = Protocol::new(metric, row(first)).with_rates(rates(first));
     let protocol = others.iter().fold(protocol, |protocol, method| {
-        protocol.with_method(row(method, count, run))
+        protocol.with_method(row(method))
     });
     let protocol = protocol
         .with_tuning_seeds(0..config.tuning_seeds)
@@ -238,19 +159,19 @@ fn protocol(
     })
 }
 
-/// A method with its grid, and what else decides its result.
-fn row(method: &Method, count: usize, run: &RunConfig) -> Row {
+/// A method with what decides its result beside the learning rate.
+fn row(method: &Method, run: &RunConfig) -> Row {
     let row = Row::new(method.name)
-        .with_rates(grid::rates(method, count))
-        .with_setting("trains", method.summary)
+        .with_setting("trains", method.summary(&BODY))
         .with_setting("head's rate / rate", grid::head_ratio(method));
     let row = match method.penalty {
         Some(strength) => row.with_setting("penalty", strength),
         None => row,
     };
-    match method.name {
-        "lora" => row.with_setting("rank", run.rank),
-        _ => row,
+    if method.has_rank {
+        row.with_setting("rank", run.rank)
+    } else {
+        row
     }
 }
 

@@ -3,19 +3,16 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use burn_goft_finetune::{Error, files};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use super::CompareConfig;
-use crate::data::{Example, Examples};
-use crate::error::Error;
-use crate::files;
-use crate::predict::refuse_other_shape;
+use super::config::CompareConfig;
+use crate::data::{Example, Examples, Task, hold_out, refuse_other_shape};
 use crate::settings::RunConfig;
-use crate::split::hold_out;
-use crate::task::Task;
 
-/// Decides which examples are drawn and which are held out. Not a run's seed: runs differ in what they draw from the same data.
+/// Decides which examples are drawn and which are held out. Not a run's seed: runs differ in what
+/// they draw from the same data.
 const SEED: u64 = 0;
 
 pub(super) struct Splits {
@@ -71,12 +68,6 @@ impl Splits {
                 ),
             )),
         }
-    }
-
-    /// Updates in all epochs.
-    pub(super) fn steps(&self, run: &RunConfig) -> usize {
-        let batches = self.training.rows.len().div_ceil(run.batch_size);
-        batches.div_ceil(run.accumulation) * run.epochs
     }
 
     /// Writes the splits as data files.

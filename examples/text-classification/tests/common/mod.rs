@@ -81,7 +81,8 @@ pub fn tensors(seed: u64) -> Tensors {
     tensors
 }
 
-/// Writes tensors as safetensors, each under the name that `rename` gives it, with the leftovers that real files have.
+/// Writes tensors as safetensors, each under the name that `rename` gives it, with the leftovers
+/// that real files have.
 pub fn write_weights(
     path: &Path,
     tensors: &Tensors,
@@ -172,7 +173,7 @@ pub fn write_lines(path: &Path, lines: impl IntoIterator<Item = String>) -> Path
     path.into()
 }
 
-/// Writes labelled reviews.
+/// Writes labeled reviews.
 pub fn write_reviews(path: &Path, count: usize, seed: u64) -> PathBuf {
     let lines = reviews(count, seed).into_iter();
     write_lines(path, lines.map(|(label, text)| format!("{label}\t{text}")))

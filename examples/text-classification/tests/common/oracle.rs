@@ -1,4 +1,5 @@
-//! BERT's forward pass in float64, one text at a time, from the tensors as the file has them. Shares nothing with the library.
+//! BERT's forward pass in float64, one text at a time, from the tensors as the file has them.
+//! Shares nothing with the library.
 
 use super::{EPSILON, HEADS, HIDDEN, LAYERS, Tensors};
 

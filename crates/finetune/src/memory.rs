@@ -1,0 +1,38 @@
+//! How much memory a run takes.
+
+use peak_alloc::PeakAlloc;
+
+/// The counters of the heap. They count in a program that makes this its global allocator; in
+/// another one there is nothing to read.
+const HEAP: PeakAlloc = PeakAlloc;
+
+/// Bytes of the process's heap from a moment on.
+///
+/// What is in use then and stays (another model, data of other runs) is not counted, and neither is
+/// what the allocator keeps for itself. Tensors of a GPU are not on the heap.
+#[derive(Clone, Copy, Debug)]
+pub struct Heap {
+    before: usize,
+}
+
+impl Heap {
+    /// Begins to count. There is one peak in a process, so that a count ends where another one
+    /// begins.
+    pub fn count() -> Self {
+        HEAP.reset_peak_usage();
+        Self {
+            before: HEAP.current_usage(),
+        }
+    }
+
+    /// Forgets what has been in use until now.
+    pub fn watch(&self) {
+        HEAP.reset_peak_usage();
+    }
+
+    /// The most bytes that were in use at a time since the start or the last
+    /// [`watch`](Self::watch), less those in use at the start; none where nobody counts.
+    pub fn peak(&self) -> Option<u64> {
+        (HEAP.current_usage() > 0).then(|| HEAP.peak_usage().saturating_sub(self.before) as u64)
+    }
+}

@@ -1,0 +1,70 @@
+//! What a trainer has to be told of a task.
+
+use std::fmt::Debug;
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A model, its training data and its validation. All else about a training is the same for a
+/// text classifier, a language model and a model of images.
+pub trait Task {
+    /// What is trained.
+    type Model: Module;
+
+    /// How good a model is.
+    type Score: Score;
+
+    /// Which part of the model is pretrained.
+    fn body(&self) -> Body;
+
+    /// The length of every training example, such as its number of tokens: batches hold examples
+    /// of similar length. Where examples have no length, equal numbers do.
+    fn lengths(&self) -> Vec<usize>;
+
+    /// How much these examples count in the mean of an update: their number, unless the loss is a
+    /// mean over something else, such as the tokens that are learned.
+    ///
+    /// An update of several batches weights their losses by it, and so makes the step that one
+    /// batch of all the examples would.
+    fn weight(&self, examples: &[usize]) -> f64 {
+        examples.len() as f64
+    }
+
+    /// The mean loss of some training examples, on the model's device.
+    fn loss(&self, model: &Self::Model, examples: &[usize]) -> Tensor<1>;
+
+    /// Measures a model without autodiff on the validation data.
+    fn validate(&self, model: &Self::Model) -> Self::Score;
+}
+
+/// What a validation gives: it decides which state is the best and when training stops.
+pub trait Score: Clone + Debug + PartialEq + Serialize + DeserializeOwned {
+    /// Whether this state is to be kept rather than the other.
+    fn is_better_than(&self, other: &Self) -> bool;
+
+    /// A loss, which a training that diverges makes NaN or infinite.
+    fn loss(&self) -> f64;
+}
+
+/// The pretrained part of a model, to which methods are applied, and what is fresh beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Body {
+    /// What messages call the pretrained part, such as `encoder`.
+    pub name: &'static str,
+    /// The fields of the model that start at random and are trained by every method at a rate of
+    /// their own, such as `head`. Everything else is pretrained.
+    pub heads: &'static [&'static str],
+}
+
+impl Body {
+    /// Whether a parameter belongs to one of the heads.
+    pub(crate) fn is_head(&self, path: &str) -> bool {
+        let inside = |head: &&str| {
+            let rest = path.strip_prefix(*head);
+            rest.is_some_and(|rest| rest.starts_with('.'))
+        };
+        self.heads.iter().any(inside)
+    }
+}

@@ -1,0 +1,94 @@
+//! The one operation of the crate and its derivative, their contract for every backend.
+
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, backend_extension};
+
+use super::portable;
+use super::turn::Turn;
+
+/// The rotation, as every backend of burn provides it.
+///
+/// The default bodies are the definition: other bodies may be faster and must agree with them. They
+/// are built from the backend's own tensor operations and cost `O(d)` per vector.
+///
+/// Shapes are checked by [`rotate`](fn@crate::rotate) and
+/// [`rotate_transpose`](crate::rotate_transpose), which are the way to call this. Bodies rely on
+/// it, and on at least one pair.
+#[backend_extension(
+    Flex: cfg(feature = "flex"),
+    NdArray: cfg(feature = "ndarray"),
+    Cube: cfg(feature = "cubecl-backend"),
+    Fusion: cfg(feature = "cubecl-backend"),
+    Autodiff: cfg(feature = "autodiff"),
+)]
+pub trait GivensOps: Backend {
+    /// Multiplies every vector of `x` along an axis by `R = P_L ... P_1`, or by its transpose.
+    ///
+    /// # Arguments
+    ///
+    /// * `x` - `[.., d, ..]`, `d` at `turn.axis`; any float dtype.
+    /// * `blocks` - `[pairs, 2, 2]`, rows `(i, j)` of each pair's block, ordered as in
+    ///   [`RotationPlan`](crate::RotationPlan); `d - 1` pairs for the tree.
+    /// * `turn` - the rotated axis, the direction and the pairs.
+    ///
+    /// # Returns
+    ///
+    /// A tensor of the shape and dtype of `x`. The arithmetic is done in the wider of the two
+    /// dtypes and at least in f32.
+    #[fusion(dtype = x, shape = x)]
+    fn givens_rotate(
+        x: FloatTensor<Self>,
+        blocks: FloatTensor<Self>,
+        turn: Turn,
+    ) -> FloatTensor<Self> {
+        portable::rotate::<Self>(x, blocks, turn)
+    }
+
+    /// The derivative of a loss by the blocks, from the derivative `grad` by the rotation's result.
+    ///
+    /// # Arguments
+    ///
+    /// As for [`givens_rotate`](Self::givens_rotate); `grad` has the shape of `x`.
+    ///
+    /// # Returns
+    ///
+    /// `[pairs, 2, 2]` in the dtype of `blocks`. The kernels sum over vectors in an order that
+    /// depends on shapes, dtypes and the device alone.
+    #[fusion(dtype = blocks, shape = blocks)]
+    fn givens_block_gradients(
+        x: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        blocks: FloatTensor<Self>,
+        turn: Turn,
+    ) -> FloatTensor<Self> {
+        portable::gradients::<Self>(x, grad, blocks, turn).1
+    }
+
+    /// The derivatives by `x`, which is `grad` rotated the other way, and by the blocks, in one
+    /// pass.
+    ///
+    /// Arguments and returns as for [`givens_rotate`](Self::givens_rotate) and
+    /// [`givens_block_gradients`](Self::givens_block_gradients).
+    #[fusion(meta = gradients_metadata)]
+    fn givens_gradients(
+        x: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        blocks: FloatTensor<Self>,
+        turn: Turn,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        portable::gradients::<Self>(x, grad, blocks, turn)
+    }
+}
+
+#[cfg(feature = "cubecl-backend")]
+use burn::backend::fusion::custom::TensorSpec;
+
+#[cfg(feature = "cubecl-backend")]
+fn gradients_metadata(
+    x: &TensorSpec,
+    _grad: &TensorSpec,
+    blocks: &TensorSpec,
+    _turn: &Turn,
+) -> (TensorSpec, TensorSpec) {
+    (x.clone(), blocks.clone())
+}
