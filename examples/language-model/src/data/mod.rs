@@ -1,0 +1,11 @@
+//! Conversations and texts as tokens, with those marked that are learned.
+
+mod chat;
+mod examples;
+mod split;
+mod tokens;
+
+pub use chat::ChatFormat;
+pub use examples::{Example, Source, read};
+pub use split::Data;
+pub use tokens::{Skip, TextTokenizer, Trained};

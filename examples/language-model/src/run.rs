@@ -1,0 +1,207 @@
+//! A whole run: data and model in, adapter and metrics out.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use burn::module::Module;
+use burn_goft::AdapterFile;
+use burn_goft_finetune::{
+    ADAPTER, Attachment, Error, Heap, Method, Origin, RunFolder, SETTINGS, Setting, Trainer, count,
+    files,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::data::{Data, TextTokenizer, Trained};
+use crate::device::device;
+use crate::folder::{Pretrained, weights_digest};
+use crate::model::CausalLm;
+use crate::settings::RunConfig;
+use crate::training::{BODY, Fit, Progress, Texts, fit};
+
+/// What a run has come to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Name of the method.
+    pub method: String,
+    /// On the held-out examples, before training.
+    pub before: Fit,
+    /// On the held-out examples, of the state that was kept.
+    pub after: Fit,
+    /// Updates made.
+    pub steps: usize,
+    /// Number of trainable parameters.
+    pub trainable_parameters: usize,
+    /// All numbers of the model, adapters included.
+    pub total_parameters: usize,
+    /// Size of the adapter's file.
+    pub adapter_bytes: u64,
+    /// Mean time of an update, without validation.
+    pub seconds_per_step: f64,
+    /// The most bytes of the process's heap that were in use at a time during updates.
+    pub peak_memory_bytes: Option<u64>,
+}
+
+/// The paths that a method is applied to where nobody names others: the layers, without embeddings
+/// and head.
+const LAYERS: &str = "model.layers.*";
+
+/// Trains by the settings, writes adapter, log and metrics to the folder, and returns the numbers.
+///
+/// # Errors
+///
+/// All of [`Error`]: settings, files and data before anything is trained; [`Error::NotFinite`] and
+/// [`Error::Interrupted`] during training, with the state saved.
+pub fn train(
+    config: &RunConfig,
+    on_progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<Outcome, Error> {
+    let heap = Heap::count();
+    config.check()?;
+    let method = Method::named(&config.method)?;
+    if method.trains_heads_only() {
+        return Err(Error::Settings(format!(
+            "`{}` trains a head that starts at random, and a language model has none; choose another method",
+            method.name
+        )));
+    }
+    let plain = device(&config.device).map_err(Error::Settings)?;
+    let pretrained = Pretrained::load(&config.model, &plain.clone().autodiff())?;
+    let max_length = config.max_length.min(pretrained.config.positions);
+    let known = pretrained.config.vocabulary;
+    let tokenizer = TextTokenizer::in_folder(&config.model, pretrained.end(), known, max_length)?;
+    let share = config.validation_share;
+    let data = Data::read(
+        &config.data,
+        &tokenizer,
+        share,
+        config.seed,
+        config.strict_data,
+    )?;
+    // Before anything is made: a folder for nothing would stay.
+    let attachment = attachment(&pretrained.model, method, config)?;
+    let folder = RunFolder::open(&config.out, &config.model, config.resume)?;
+    let mut note = |text: String| {
+        // Whether to go on is asked at updates.
+        let _ = on_progress(&Progress::Note(text));
+    };
+    data.notes.iter().cloned().for_each(&mut note);
+    note(shown(&tokenizer, &data.training[0]));
+
+    let before = fit(&pretrained.model.valid(), &data.validation, &plain);
+    let model = method.attach(pretrained.model, &BODY, &attachment)?;
+    let (trainable, total) = count(&model);
+    let texts = Texts {
+        training: &data.training,
+        validation: &data.validation,
+        device: plain,
+    };
+    let course = config.course();
+    let weights = weights_digest(&config.model)?;
+    let name = config.model.display().to_string();
+    let origin = Origin::new(config, data.digests.clone(), &name, weights.clone());
+    let setting = Setting {
+        task: &texts,
+        rates: config.rates(method, course.steps(data.training.len())),
+        course,
+        out: folder.path(),
+        origin: origin.with_free(&FREE),
+        heap,
+    };
+    let mut trainer = Trainer::new(setting, model);
+    if config.resume {
+        trainer = trainer.resume()?;
+    }
+    let finished = trainer.run(on_progress)?;
+    let path = config.out.join(ADAPTER);
+    method.save(&finished.model, &path)?;
+    let outcome = Outcome {
+        method: method.name.into(),
+        before,
+        after: finished.best.validation,
+        steps: finished.steps,
+        trainable_parameters: trainable,
+        total_parameters: total,
+        adapter_bytes: std::fs::metadata(&path)
+            .map_err(Error::io("reading", &path))?
+            .len(),
+        seconds_per_step: finished.seconds_per_step,
+        peak_memory_bytes: finished.peak_memory_bytes,
+    };
+    let saved = Saved {
+        weights: weights.clone(),
+        config: config.clone(),
+    };
+    files::write_json(&config.out.join(SETTINGS), &saved)?;
+    folder.finish(&outcome)?;
+    Ok(outcome)
+}
+
+/// Where a run happens and where its files are may change when it is resumed.
+const FREE: [&str; 5] = ["out", "model", "data", "device", "resume"];
+
+/// What a run leaves beside its adapter.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    /// SHA-256 of the weights that it was trained on.
+    weights: String,
+    config: RunConfig,
+}
+
+/// What the method is applied to: the layers, unless the settings name others.
+fn attachment(model: &CausalLm, method: &Method, config: &RunConfig) -> Result<Attachment, Error> {
+    let layers = [LAYERS.to_string()];
+    let paths = match config.targets.as_slice() {
+        [] => method.targets(model, &BODY, &layers).map_err(|error| {
+            Error::Settings(format!(
+                "`{}` finds nothing to train in the layers of this model: {error}",
+                method.name
+            ))
+        })?,
+        globs => method.targets(model, &BODY, globs)?,
+    };
+    Ok(Attachment {
+        paths,
+        rank: config.rank,
+        seed: config.seed,
+    })
+}
+
+/// An example with what is learned of it between marks.
+fn shown(tokenizer: &TextTokenizer, example: &Trained) -> String {
+    let mut text = String::from("one of the examples; what stands between » and « is learned:\n");
+    let pairs: Vec<_> = example.ids.iter().zip(&example.learned).collect();
+    for part in pairs.chunk_by(|a, b| a.1 == b.1) {
+        let ids: Vec<u32> = part.iter().map(|(id, _)| **id).collect();
+        let words = tokenizer.show_all(&ids);
+        match part[0].1 {
+            true => text += &format!("»{words}«"),
+            false => text += &words,
+        }
+    }
+    text
+}
+
+/// A model, read from a folder, with what a run has trained.
+///
+/// # Errors
+///
+/// [`Error::Goft`] and [`Error::Run`] for a file that does not fit the model, or was trained on
+/// other weights.
+pub fn with_adapter(model: CausalLm, folder: &Path, run: &Path) -> Result<CausalLm, Error> {
+    let saved: Saved = files::read_json(&run.join(SETTINGS))?;
+    let method = Method::named(&saved.config.method)?;
+    let path = run.join(ADAPTER);
+    // Files of adapters know their base by themselves, whatever its precision.
+    let knows = AdapterFile::read(&path).is_ok();
+    if !knows && weights_digest(folder)? != saved.weights {
+        return Err(Error::run(
+            run,
+            format!(
+                "it was trained on other weights than those in `{}`; name the model that it was trained on",
+                folder.display()
+            ),
+        ));
+    }
+    let attachment = attachment(&model, method, &saved.config)?;
+    method.load(model, &BODY, &attachment, &path)
+}
