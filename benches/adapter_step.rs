@@ -63,7 +63,9 @@ fn steps(n: usize, d: usize, m: usize, device: &Device, options: &Options) -> Ve
     let on_weight = linear.clone().apply_goft(strict.clone()).expect("a layer");
     calls.push(call("GOFT, weight side", &x, move |x| on_weight.forward(x)));
     let lora: Linear = linear.clone().apply_lora(Lora::new(8, 16.0));
-    calls.push(call("LoRA r=8", &x, move |x| lora.forward(x)));
+    let beside = GoftLinear::from(lora.clone());
+    calls.push(call("LoRA r=8, weight side", &x, move |x| lora.forward(x)));
+    calls.push(call("LoRA r=8, input side", &x, move |x| beside.forward(x)));
     let portable = input_side(&strict);
     calls.push(call("GOFT, portable", &x, move |x| {
         let adapter = portable.adapter().expect("just attached");

@@ -3,10 +3,11 @@
 use std::borrow::Borrow;
 
 use burn::module::{
-    Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
-    Param,
+    Content, Devices, LoraAdapter, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper,
+    ModuleVisitor, Param,
 };
 use burn::nn::Linear;
+use burn::tensor::module::linear;
 use burn::tensor::{Device, Tensor};
 
 use crate::adapter::GoftAdapter;
@@ -27,6 +28,9 @@ use crate::model::{Goft, GoftModule};
 /// which is the layer that the weight side gives, computed without an effective weight: `W` stays
 /// as it was loaded, untracked and, if it is quantized, packed; in the backward pass no
 /// `d_input x d_output` gradient is formed.
+///
+/// burn's LoRA on this layer is computed the same way, beside the frozen product:
+/// `y = x W + b + s (x A) B`. In a `Linear` it forms `W + s A B` and a dense gradient of it.
 ///
 /// It is the same to everything around it: parameter paths, records, PyTorch checkpoints and
 /// display are those of `Linear`, and an adapter is attached, saved, loaded and merged by the calls
@@ -131,13 +135,57 @@ impl GoftLinear {
     ///
     /// If the last axis of `input` is not `d_input`.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        self.forward_with(input, linear)
+    }
+
+    /// Applies the layer with a product of the caller's own, which computes what burn's
+    /// [`linear`] does, `x W + b`: one for few vectors, say, or for packed weights.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # #[cfg(feature = "flex")] {
+    /// use burn::tensor::{Device, Tensor};
+    /// use burn_goft::GoftLinearConfig;
+    ///
+    /// let device = Device::flex();
+    /// let layer = GoftLinearConfig::new(3, 2).with_bias(false).init(&device);
+    /// let x = Tensor::<2>::ones([1, 3], &device);
+    /// let y = layer.forward_with(x.clone(), |x, weight, _bias| x.matmul(weight));
+    /// assert_eq!(y.into_data(), layer.forward(x).into_data());
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the last axis of `input` is not `d_input`.
+    pub fn forward_with<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        product: impl Fn(Tensor<D>, Tensor<2>, Option<Tensor<1>>) -> Tensor<D>,
+    ) -> Tensor<D> {
         self.check_width(input.dims().as_ref());
-        let adapter = self.adapter().filter(|adapter| adapter.is_enabled());
-        let Some(adapter) = adapter else {
-            // Not the base: an adapter of another method acts through the weight's value.
-            return self.inner.forward(input);
-        };
-        adapter.multiply(input, self.inner.weight.base(), self.bias())
+        if let Some(adapter) = self.adapter().filter(|adapter| adapter.is_enabled()) {
+            let weight = self.inner.weight.base();
+            return adapter.multiply(input, weight, self.bias(), product);
+        }
+        if let Some(lora) = self.inner.weight.reparameterization::<LoraAdapter>() {
+            return self.beside(lora, input, product);
+        }
+        // Not the base: an adapter of another method acts through the weight's value.
+        product(input, self.inner.weight.val(), self.bias())
+    }
+
+    /// `x W + b + s (x A) B`.
+    fn beside<const D: usize>(
+        &self,
+        lora: &LoraAdapter,
+        input: Tensor<D>,
+        product: impl Fn(Tensor<D>, Tensor<2>, Option<Tensor<1>>) -> Tensor<D>,
+    ) -> Tensor<D> {
+        let low = product(input.clone(), lora.a.val(), None);
+        let low = product(low, lora.b.val(), None).mul_scalar(lora.scale);
+        product(input, self.inner.weight.base(), self.bias()) + low
     }
 
     fn check_width(&self, input: &[usize]) {

@@ -11,7 +11,6 @@ mod unmerge;
 
 use burn::module::Param;
 use burn::tensor::Tensor;
-use burn::tensor::module::linear;
 
 use crate::methods::{Field, Method};
 use crate::numeric::scale_axis;
@@ -265,24 +264,25 @@ impl GoftAdapter {
     }
 
     /// The layer `x W*` of a weight `W [d_input, d_output]` and a bias, by whichever side of `W`
-    /// the adapter's vectors lie along. `W` itself is not touched.
+    /// the adapter's vectors lie along, with this product. `W` itself is not touched.
     pub(crate) fn multiply<const D: usize>(
         &self,
         x: Tensor<D>,
         weight: Tensor<2>,
         bias: Option<Tensor<1>>,
+        product: impl Fn(Tensor<D>, Tensor<2>, Option<Tensor<1>>) -> Tensor<D>,
     ) -> Tensor<D> {
         let on_outputs = self.site.axis == 1;
         let output = if on_outputs {
             // `W* = W diag(s) R^T`, and its neurons are counted by the inputs.
             let input = self.scaled(x, NormScale::Neuron, D - 1);
-            let output = self.scaled(linear(input, weight, None), NormScale::Input, D - 1);
+            let output = self.scaled(product(input, weight, None), NormScale::Input, D - 1);
             self.turn("multiply", output, D - 1, false)
         } else if self.norm_scale == NormScale::Neuron {
             // The neuron scale comes before the bias.
-            self.scale_output(linear(self.rotate_input(x), weight, None))
+            self.scale_output(product(self.rotate_input(x), weight, None))
         } else {
-            return linear(self.rotate_input(x), weight, bias);
+            return product(self.rotate_input(x), weight, bias);
         };
         match bias {
             Some(bias) => output + bias.unsqueeze(),

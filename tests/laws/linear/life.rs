@@ -9,7 +9,7 @@ use burn_goft::{AdapterFile, Goft, GoftAdapter, GoftLinear, GoftModule, NormScal
 use super::{fill, input, linear};
 use crate::common;
 use crate::methods;
-use crate::models::{bits, parameters, stir, values};
+use crate::models::{bits, gradients_by_path, parameters, stir, values};
 
 fn adapted(goft: &Goft, device: &Device) -> GoftLinear {
     stir(
@@ -83,19 +83,46 @@ fn an_adapter_of_another_method_is_not_replaced() {
 }
 
 #[test]
-fn an_adapter_of_another_method_acts_as_on_linear() {
+fn lora_beside_the_product_is_lora_in_the_weight() {
+    fn law<const D: usize>(shape: [usize; D], device: &Device) {
+        for config in super::layouts() {
+            let lora = || Lora::new(2, 3.0);
+            let linear = fill(config.init(device).apply_lora(lora()), 6);
+            let layer = GoftLinear::from(linear.clone());
+            let x = input(shape, device).require_grad();
+            let outputs = [layer.forward(x.clone()), linear.forward(x.clone())];
+            let [found, expected] = outputs.each_ref().map(common::numbers);
+            common::assert_close(format!("{shape:?}"), &found, &expected, 1e-5);
+            let derivatives = outputs.map(|output| {
+                let grads = output.square().sum().backward();
+                let by_x = common::numbers(&x.grad(&grads).unwrap());
+                let grads = GradientsParams::from_grads(grads, &linear);
+                (by_x, gradients_by_path(&linear, &grads))
+            });
+            let [(found_x, found), (expected_x, expected)] = &derivatives;
+            common::assert_close("by x", found_x, expected_x, 1e-5);
+            let paths: Vec<_> = found.keys().collect();
+            assert_eq!(paths, ["weight.lora.a", "weight.lora.b"]);
+            for (path, found) in found {
+                common::assert_close(path, found, &expected[path], 1e-5);
+            }
+        }
+    }
+    for (_, device) in common::devices() {
+        let device = device.autodiff();
+        law([5, 6], &device);
+        law([2, 3, 6], &device);
+    }
+}
+
+#[test]
+fn an_adapter_of_another_method_stays() {
     for (_, device) in common::devices() {
         let linear = fill(linear(&device).apply_lora(Lora::new(2, 4.0)), 6);
-        let layer = GoftLinear::from(linear.clone());
+        let layer = GoftLinear::from(linear);
         let x = input([5, 6], &device);
-        assert_eq!(
-            bits(&layer.forward(x.clone())),
-            bits(&linear.forward(x.clone()))
-        );
-        assert_eq!(
-            bits(&layer.detach().forward(x.clone())),
-            bits(&linear.forward(x))
-        );
+        let expected = bits(&layer.forward(x.clone()));
+        assert_eq!(bits(&layer.detach().forward(x)), expected);
     }
 }
 
