@@ -46,6 +46,17 @@ pub enum Error {
         reason: String,
     },
 
+    /// The Hugging Face hub did not give a file.
+    #[error("the Hugging Face hub did not give `{file}` of the model `{model}`: {reason}")]
+    Hub {
+        /// Name on the hub.
+        model: String,
+        /// The file asked for.
+        file: String,
+        /// The cause.
+        reason: String,
+    },
+
     /// Whoever computes the new tensors refused.
     #[error("tensor `{tensor}`: {source}")]
     Change {

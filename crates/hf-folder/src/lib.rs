@@ -11,6 +11,8 @@
 mod error;
 pub mod floats;
 mod folder;
+#[cfg(feature = "hub")]
+mod hub;
 mod merge;
 mod others;
 mod rewrite;
@@ -19,6 +21,8 @@ mod tensor;
 
 pub use error::Error;
 pub use folder::HfFolder;
+#[cfg(feature = "hub")]
+pub use hub::HubModel;
 pub use merge::Place;
 pub use rewrite::{Change, Replaced, Rewritten};
 /// What the numbers of a tensor are stored as.
