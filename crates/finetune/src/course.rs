@@ -24,6 +24,8 @@ pub struct Course {
     /// The greatest length of an update's gradient, over all trained parameters together: a longer
     /// one is scaled down to it.
     pub clip: Option<f64>,
+    /// Updates between two samples of what the model does; none takes none.
+    pub sample_every: Option<usize>,
 }
 
 impl Default for Course {
@@ -39,6 +41,7 @@ impl Default for Course {
             warmup: 0.1,
             patience: Some(3),
             clip: None,
+            sample_every: None,
         }
     }
 }
@@ -60,7 +63,11 @@ impl Course {
                 return refuse(format!("the {name} is 0; it has to be at least 1"));
             }
         }
-        for (name, number) in [("number of steps", self.steps), ("patience", self.patience)] {
+        for (name, number) in [
+            ("number of steps", self.steps),
+            ("patience", self.patience),
+            ("number of steps between samples", self.sample_every),
+        ] {
             if number == Some(0) {
                 return refuse(format!("the {name} is 0; it has to be at least 1, or none"));
             }

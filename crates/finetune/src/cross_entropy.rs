@@ -1,6 +1,7 @@
 //! The loss of a language model's head, without all of its logits.
 
-use burn::tensor::{IndexingUpdateOp, Int, Tensor};
+use burn::tensor::{Int, Tensor};
+use transformer_ops::cross_entropy;
 
 /// A head that gives each class a logit: `z = W h`, `c tanh(z / c)` with a cap `c`.
 #[derive(Clone, Debug)]
@@ -71,19 +72,25 @@ impl Head {
             true => classes.inner(),
             false => classes,
         };
-        let mut sums = Sums::default();
+        let mut sums: Option<(Tensor<1>, Tensor<1, Int>)> = None;
         let mut by_vector = Vec::new();
         let mut by_table: Option<Tensor<2>> = None;
         for start in (0..count).step_by(rows) {
             let length = rows.min(count - start);
             let h = h.clone().narrow(0, start, length);
             let classes = classes.clone().narrow(0, start, length);
-            let part = Part::new(h.clone().matmul(w.clone().transpose()), classes, self.cap);
-            sums.add(&part);
+            let products = h.clone().matmul(w.clone().transpose());
+            let found = cross_entropy(products, classes.clone(), self.cap);
+            let loss = found.losses.sum();
+            let correct = found.likeliest.equal(classes).int().sum();
+            sums = Some(match sums {
+                Some((losses, all)) => (losses + loss, all + correct),
+                None => (loss, correct),
+            });
             if !differentiated {
                 continue;
             }
-            let slope = part.slope(count);
+            let slope = found.slopes;
             if self.trained {
                 let term = slope.clone().transpose().matmul(h);
                 by_table = Some(match by_table {
@@ -93,17 +100,16 @@ impl Head {
             }
             by_vector.push(slope.matmul(w.clone()));
         }
-        let loss = sums
-            .loss
-            .expect("there is a vector")
-            .div_scalar(count as f64);
-        let correct = sums.correct.expect("there is a vector");
+        let (losses, correct) = sums.expect("there is a vector");
+        // Of the mean.
+        let share = 1.0 / count as f64;
+        let loss = losses.mul_scalar(share);
         if !differentiated {
             return Predicted { loss, correct };
         }
-        let mut linear = with_slope(vectors, Tensor::cat(by_vector, 0));
+        let mut linear = with_slope(vectors, Tensor::cat(by_vector, 0).mul_scalar(share));
         if let Some(slope) = by_table {
-            linear = linear + with_slope(self.table.clone(), slope);
+            linear = linear + with_slope(self.table.clone(), slope.mul_scalar(share));
         }
         // The value of the loss with the derivatives of what is linear in vectors and table.
         let rest = Tensor::from_inner(loss) - linear.clone().detach();
@@ -117,79 +123,6 @@ impl Head {
 /// A number whose derivative by a tensor is known.
 fn with_slope(tensor: Tensor<2>, slope: Tensor<2>) -> Tensor<1> {
     (tensor * Tensor::from_inner(slope)).sum()
-}
-
-#[derive(Default)]
-struct Sums {
-    loss: Option<Tensor<1>>,
-    correct: Option<Tensor<1, Int>>,
-}
-
-impl Sums {
-    fn add(&mut self, part: &Part) {
-        let (loss, correct) = (part.loss(), part.correct.clone());
-        self.loss = Some(match self.loss.take() {
-            Some(sum) => sum + loss,
-            None => loss,
-        });
-        self.correct = Some(match self.correct.take() {
-            Some(sum) => sum + correct,
-            None => correct,
-        });
-    }
-}
-
-/// Some of the vectors.
-struct Part {
-    /// `exp` of logits less the largest, `[n, classes]`.
-    exponentials: Tensor<2>,
-    /// Their sums, `[n, 1]`.
-    sums: Tensor<2>,
-    /// Logits of the right classes less the largest, `[n, 1]`.
-    right: Tensor<2>,
-    classes: Tensor<2, Int>,
-    /// `z / c` under a cap, as a tanh.
-    capped: Option<Tensor<2>>,
-    correct: Tensor<1, Int>,
-}
-
-impl Part {
-    fn new(products: Tensor<2>, classes: Tensor<1, Int>, cap: Option<f64>) -> Self {
-        let capped = cap.map(|cap| products.clone().div_scalar(cap).tanh());
-        let logits = match (&capped, cap) {
-            (Some(tanh), Some(cap)) => tanh.clone().mul_scalar(cap),
-            _ => products,
-        };
-        let (largest, likeliest) = logits.clone().max_dim_with_indices(1);
-        let classes = classes.unsqueeze_dim::<2>(1);
-        let shifted = logits - largest;
-        let right = shifted.clone().gather(1, classes.clone());
-        let exponentials = shifted.exp();
-        Self {
-            sums: exponentials.clone().sum_dim(1),
-            exponentials,
-            right,
-            correct: likeliest.equal(classes.clone()).int().sum(),
-            classes,
-            capped,
-        }
-    }
-
-    fn loss(&self) -> Tensor<1> {
-        (self.sums.clone().log() - self.right.clone()).sum()
-    }
-
-    /// The derivative of the mean over `count` by the products `W h`.
-    fn slope(self, count: usize) -> Tensor<2> {
-        let one = self.right.ones_like().neg();
-        let probabilities = self.exponentials / self.sums;
-        let slope = probabilities.scatter(1, self.classes, one, IndexingUpdateOp::Add);
-        let slope = slope.div_scalar(count as f64);
-        match self.capped {
-            Some(tanh) => slope * tanh.square().neg().add_scalar(1.0),
-            None => slope,
-        }
-    }
 }
 
 #[cfg(test)]

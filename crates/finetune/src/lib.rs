@@ -14,7 +14,7 @@
 //! use burn::nn::{Linear, LinearConfig};
 //! use burn::tensor::{Device, Tensor};
 //! use burn_goft_finetune::{
-//!     Attachment, Body, Course, Heap, Method, Origin, RunFolder, Score, Setting, Task, Trainer,
+//!     Attachment, Body, Course, Heap, Loss, Method, Origin, RunFolder, Score, Setting, Task, Trainer,
 //! };
 //! use serde::{Deserialize, Serialize};
 //!
@@ -69,8 +69,8 @@
 //!         vec![4; self.0.len() - 8] // the last eight validate
 //!     }
 //!
-//!     fn loss(&self, model: &Net, examples: &[usize]) -> Tensor<1> {
-//!         self.error(model, examples)
+//!     fn loss(&self, model: &Net, examples: &[usize]) -> Loss {
+//!         self.error(model, examples).into()
 //!     }
 //!
 //!     fn validate(&self, model: &Net) -> Error {
@@ -127,8 +127,10 @@ mod diverged;
 mod error;
 pub mod files;
 mod gradients;
+pub mod grid;
 mod log;
 mod lora;
+mod machine;
 mod memory;
 mod method;
 mod methods;
@@ -148,12 +150,13 @@ pub use checkpoint::{Best, Origin};
 pub use course::Course;
 pub use cross_entropy::{Head, Predicted};
 pub use error::Error;
+pub use machine::machine;
 pub use memory::Heap;
 pub use method::Method;
 pub use methods::METHODS;
-pub use progress::Progress;
+pub use progress::{Cost, Progress};
 pub use rates::{Decline, Rates};
 pub use run_folder::{ADAPTER, RunFolder, SETTINGS};
 pub use targets::count;
-pub use task::{Body, Score, Task};
+pub use task::{Body, Loss, Score, Task};
 pub use trainer::{Finished, OnProgress, Setting, Trainer};

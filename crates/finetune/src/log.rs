@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::files;
+use crate::progress::Cost;
 use crate::task::Score;
 
 /// A line of the log.
@@ -18,9 +19,12 @@ pub(crate) enum Line<S> {
         step: usize,
         epoch: usize,
         loss: f64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        accuracy: Option<f64>,
         gradient_norm: f64,
         learning_rate: f64,
         head_learning_rate: f64,
+        cost: Cost,
     },
     Epoch {
         step: usize,

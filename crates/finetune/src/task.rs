@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -32,11 +32,44 @@ pub trait Task {
         examples.len() as f64
     }
 
-    /// The mean loss of some training examples, on the model's device.
-    fn loss(&self, model: &Self::Model, examples: &[usize]) -> Tensor<1>;
+    /// How many tokens or pixels a model goes through for these examples, for the log; padding is none
+    /// of them. None where nobody asks.
+    fn tokens(&self, examples: &[usize]) -> Option<usize> {
+        let _ = examples;
+        None
+    }
+
+    /// The mean loss of some training examples, on the model's device. A [`Tensor`] is a [`Loss`] of
+    /// which no more is known.
+    fn loss(&self, model: &Self::Model, examples: &[usize]) -> Loss;
+
+    /// Something to read of a model without autodiff, every
+    /// [`Course::sample_every`](crate::Course::sample_every) updates.
+    fn sample(&self, model: &Self::Model) -> Option<String> {
+        let _ = model;
+        None
+    }
 
     /// Measures a model without autodiff on the validation data.
     fn validate(&self, model: &Self::Model) -> Self::Score;
+}
+
+/// The loss of some examples.
+#[derive(Clone, Debug)]
+pub struct Loss {
+    /// Their mean, `[1]`.
+    pub mean: Tensor<1>,
+    /// How many of what [`Task::weight`] counts are predicted right, `[1]`, where that is a question.
+    pub correct: Option<Tensor<1, Int>>,
+}
+
+impl From<Tensor<1>> for Loss {
+    fn from(mean: Tensor<1>) -> Self {
+        Self {
+            mean,
+            correct: None,
+        }
+    }
 }
 
 /// What a validation gives: it decides which state is the best and when training stops.

@@ -19,10 +19,10 @@ use crate::gradients::{self, Gradients};
 use crate::log::{Line, Log};
 use crate::memory::Heap;
 use crate::order;
-use crate::progress::Progress;
+use crate::progress::{Cost, Progress};
 use crate::rates::Rates;
 use crate::targets;
-use crate::task::{Score, Task};
+use crate::task::{Loss, Score, Task};
 
 /// Hears of every update and epoch; a break saves the state and ends the training.
 pub type OnProgress<'a, S> = &'a mut dyn FnMut(&Progress<S>) -> ControlFlow<()>;
@@ -193,7 +193,14 @@ impl<'a, T: Task> Trainer<'a, T> {
             {
                 let (line, progress) = self.update(update)?;
                 log.write(&line)?;
-                if on_progress(&progress).is_break() {
+                let mut heard = on_progress(&progress);
+                if let Some(sample) = self.sample() {
+                    heard = match on_progress(&Progress::Note(sample)) {
+                        ControlFlow::Break(()) => ControlFlow::Break(()),
+                        ControlFlow::Continue(()) => heard,
+                    };
+                }
+                if heard.is_break() {
                     self.state.peak = self.state.peak.max(self.setting.heap.peak());
                     return Err(self.interrupt()?);
                 }
@@ -243,10 +250,16 @@ impl<'a, T: Task> Trainer<'a, T> {
         let weights: Vec<f64> = batches.iter().map(|batch| task.weight(batch)).collect();
         let total: f64 = weights.iter().sum();
         let mut accumulator = GradientsAccumulator::new();
-        let mut mean = 0.0;
+        let (mut mean, mut correct) = (0.0, None);
         for (batch, weight) in batches.iter().zip(weights) {
             let share = weight / total;
-            let loss = task.loss(&self.model, batch);
+            let Loss {
+                mean: loss,
+                correct: right,
+            } = task.loss(&self.model, batch);
+            if let Some(right) = right {
+                *correct.get_or_insert(0.0) += right.into_scalar::<i64>() as f64;
+            }
             let value = f64::from(loss.clone().into_scalar::<f32>());
             if !value.is_finite() {
                 return Err(self.loss_not_finite(loss, value));
@@ -271,21 +284,44 @@ impl<'a, T: Task> Trainer<'a, T> {
         self.state.update += 1;
         self.state.loss_sum += mean;
         self.state.seconds += seconds;
+        let accuracy = correct.map(|correct| correct / total);
+        let tokens = batches
+            .iter()
+            .map(|batch| task.tokens(batch))
+            .sum::<Option<usize>>();
+        let cost = Cost {
+            seconds,
+            tokens_per_second: tokens.map(|tokens| tokens as f64 / seconds),
+            peak_memory_bytes: self.setting.heap.peak(),
+        };
         let line = Line::Step {
             step: self.state.step,
             epoch: self.state.epoch,
             loss: mean,
+            accuracy,
             gradient_norm: norm,
             learning_rate: rate,
             head_learning_rate: head_rate,
+            cost,
         };
         let progress = Progress::Step {
             step: self.state.step,
             epoch: self.state.epoch,
             loss: mean,
-            seconds,
+            accuracy,
+            gradient_norm: norm,
+            learning_rate: rate,
+            cost,
         };
         Ok((line, progress))
+    }
+
+    /// What the model does by now, if it is time for that.
+    fn sample(&self) -> Option<String> {
+        let every = self.setting.course.sample_every?;
+        let due = self.state.step.is_multiple_of(every);
+        due.then(|| self.setting.task.sample(&self.model.valid()))
+            .flatten()
     }
 
     fn with_penalty(&self, loss: Tensor<1>) -> Tensor<1> {

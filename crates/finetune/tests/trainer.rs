@@ -8,8 +8,8 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_goft::{GoftModule, Owner, visit_parameters};
 use burn_goft_finetune::{
-    ADAPTER, Attachment, Body, Course, Error, Finished, Heap, METHODS, Method, Origin, Progress,
-    Rates, RunFolder, Score, Setting, Task, Trainer, count,
+    ADAPTER, Attachment, Body, Course, Error, Finished, Heap, Loss, METHODS, Method, Origin,
+    Progress, Rates, RunFolder, Score, Setting, Task, Trainer, count,
 };
 use serde::{Deserialize, Serialize};
 
@@ -123,8 +123,24 @@ impl Task for Sums {
         self.rows(examples).len() as f64
     }
 
-    fn loss(&self, model: &Net, examples: &[usize]) -> Tensor<1> {
-        self.error(model, examples)
+    fn tokens(&self, examples: &[usize]) -> Option<usize> {
+        Some(self.rows(examples).len())
+    }
+
+    fn loss(&self, model: &Net, examples: &[usize]) -> Loss {
+        Loss {
+            mean: self.error(model, examples),
+            // All of them, which the trainer divides by their weight.
+            correct: Some(Tensor::from_ints(
+                [self.rows(examples).len() as i64],
+                &device(),
+            )),
+        }
+    }
+
+    fn sample(&self, model: &Net) -> Option<String> {
+        let error = self.error(model, &[0]).into_scalar::<f32>();
+        Some(format!("sample {error}"))
     }
 
     fn validate(&self, model: &Net) -> SquaredError {
@@ -307,6 +323,55 @@ fn several_batches_make_the_update_of_one() {
     }
 }
 
+/// The log without what updates took, which is there.
+fn log(out: &Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(out.join("log.jsonl")).unwrap();
+    let lines = text.lines().map(|line| {
+        let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+        if line["event"] == "step" {
+            let cost = line.as_object_mut().unwrap().remove("cost").unwrap();
+            let of = |key: &str| cost[key].as_f64().unwrap();
+            assert!(
+                of("seconds") > 0.0 && of("tokens_per_second") > 0.0,
+                "{cost}"
+            );
+            assert_eq!(line["accuracy"], 1.0);
+        }
+        line
+    });
+    lines.collect()
+}
+
+#[test]
+fn samples_are_taken_when_they_are_due() {
+    let task = Sums::new();
+    let out = tempfile::tempdir().unwrap();
+    let course = Course {
+        sample_every: Some(4),
+        ..course()
+    };
+    let mut heard = Vec::new();
+    let trainer = Trainer::new(
+        setting(&task, "goft", course, out.path()),
+        attached("goft", &task),
+    );
+    let ended = trainer.run(&mut |progress| {
+        match progress {
+            Progress::Step { step, .. } => heard.push(step.to_string()),
+            Progress::Note(note) => heard.push(note.clone()),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    });
+    assert_eq!(ended.unwrap().steps, 9);
+    let samples: Vec<usize> = (0..heard.len())
+        .filter(|place| heard[*place].starts_with("sample "))
+        .collect();
+    // Behind the fourth update and the eighth.
+    assert_eq!(samples, [4, 9], "{heard:?}");
+    assert_ne!(heard[4], heard[9], "of the model as it is by then");
+}
+
 #[test]
 fn resumed_is_uninterrupted() {
     let task = Sums::new();
@@ -318,7 +383,6 @@ fn resumed_is_uninterrupted() {
         );
         let ended = ended.unwrap();
         assert_eq!(ended.steps, 9);
-        let log = |out: &Path| std::fs::read_to_string(out.join("log.jsonl")).unwrap();
         // In the middle of an epoch, and before its validation.
         for last in [2, 3, 7] {
             let out = tempfile::tempdir().unwrap();
