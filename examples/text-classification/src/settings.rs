@@ -105,6 +105,7 @@ impl RunConfig {
             warmup: self.warmup,
             patience: self.patience,
             clip: None,
+            sample_every: None,
         }
     }
 

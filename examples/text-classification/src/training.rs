@@ -1,7 +1,7 @@
 //! Labeled texts as a task of the trainer.
 
-use burn::tensor::{Device, Tensor};
-use burn_goft_finetune::{Body, Progress as Of, Task as FineTuning};
+use burn::tensor::Device;
+use burn_goft_finetune::{Body, Loss, Progress as Of, Task as FineTuning};
 
 use crate::classifier::Classifier;
 use crate::data::{Encoded, Task};
@@ -38,10 +38,10 @@ impl FineTuning for Labeled<'_> {
         self.training.lengths()
     }
 
-    fn loss(&self, model: &Classifier, examples: &[usize]) -> Tensor<1> {
+    fn loss(&self, model: &Classifier, examples: &[usize]) -> Loss {
         let device = self.device.clone().autodiff();
         let (tokens, targets) = self.training.batch(examples, &device);
-        model.loss(self.task, &tokens, &targets)
+        model.loss(self.task, &tokens, &targets).into()
     }
 
     fn validate(&self, model: &Classifier) -> Metrics {

@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use burn::tensor::Device;
-use burn_goft_finetune::{Error, Method};
+use burn_goft_finetune::{Error, Method, grid, machine};
 use fair_compare::{BeforeAfter, Experiment, Outcome, RunError, RunSpec, Split, Steps};
 use tempfile::TempDir;
 
 use super::contrast::Embedded;
+use super::drift;
 use super::forgetting::Pairs;
 use super::splits::{self, Splits};
-use super::{drift, grid, machine};
 use crate::data::{Examples, about_truncation, tokenize};
 use crate::device::device;
 use crate::encoder::{Bert, ModelFiles, Pretrained, Tokens};
@@ -90,14 +90,14 @@ impl<'a> Tuning<'a> {
                 device,
             },
             notes,
-            machine: machine::machine(&run.device),
+            machine: machine(&run.device),
             interrupted,
         })
     }
 
     fn config(&self, spec: &RunSpec, out: PathBuf) -> Result<RunConfig, Error> {
         let method = Method::named(spec.method.name())?;
-        let (encoder, head) = grid::encoder_and_head(method, spec.rate);
+        let (encoder, head) = grid::body_and_head(method, spec.rate);
         let file = |name: &str| self.folder.path().join(name);
         Ok(RunConfig {
             train: file(splits::TRAINING),
@@ -137,8 +137,8 @@ impl Experiment for Tuning<'_> {
         let out = temporary(self.folder.path())?;
         let config = self.config(spec, out.path().join("run"))?;
         let mut on_progress = |progress: &Progress| {
-            if let Progress::Step { seconds, .. } = progress {
-                steps.done(Duration::from_secs_f64(*seconds));
+            if let Progress::Step { cost, .. } = progress {
+                steps.done(Duration::from_secs_f64(cost.seconds));
             }
             self.is_interrupted()
         };

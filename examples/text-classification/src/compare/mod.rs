@@ -6,15 +6,13 @@ mod contrast;
 mod drift;
 mod experiment;
 mod forgetting;
-mod grid;
-mod machine;
 mod splits;
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use burn_goft_finetune::files::{self, digest};
-use burn_goft_finetune::{Error, Method};
+use burn_goft_finetune::{Error, Method, grid};
 use fair_compare::{Comparison, Method as Row, Metric, Observer, Protocol, Report};
 
 use crate::data::Task;

@@ -1,6 +1,7 @@
 //! Texts of mixed lengths as rectangles: padding and masks.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use transformer_ops::Spans;
 
 use super::tokenizer::Tokens;
 
@@ -10,6 +11,7 @@ pub struct TokenBatch {
     ids: Tensor<2, Int>,
     types: Tensor<2, Int>,
     mask: Tensor<2>,
+    spans: Spans,
 }
 
 impl TokenBatch {
@@ -36,10 +38,12 @@ impl TokenBatch {
             .iter()
             .flat_map(|text| (0..tokens).map(|t| if t < text.ids.len() { 1.0f32 } else { 0.0 }));
         let mask: Vec<f32> = mask.collect();
+        let spans = texts.iter().map(|text| vec![0..text.ids.len(); tokens]);
         Self {
             ids: rows(|text| &text.ids),
             types: rows(|text| &text.types),
             mask: Tensor::from_data(TensorData::new(mask, shape), device),
+            spans: Spans::new(&spans.collect::<Vec<_>>(), device),
         }
     }
 
@@ -56,6 +60,11 @@ impl TokenBatch {
     /// 1 for a token, 0 for padding, `[batch, tokens]`.
     pub fn mask(&self) -> Tensor<2> {
         self.mask.clone()
+    }
+
+    /// For each token of a text, where the text stands.
+    pub(crate) fn spans(&self) -> Spans {
+        self.spans.clone()
     }
 
     /// 0 for a token, 1 for padding.

@@ -7,16 +7,18 @@
 //! the same code.
 
 use burn::module::Module;
-use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, LinearConfig};
+use burn::nn::{Embedding, EmbeddingConfig, LinearConfig};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Int, Tensor};
 use burn_goft::GoftLinear;
+use transformer_ops::{Attention as How, Spans, attention};
 
 use super::batch::TokenBatch;
 use super::config::{Activation, BertConfig};
 use super::disentangled::{Distances, Relative};
 use super::distances::{self, BUCKETS};
 use super::kind::Distance;
+use super::norm::LayerNorm;
 
 /// A BERT encoder or one of its family ([`KINDS`](crate::KINDS)): embeddings, then layers of
 /// attention and feed-forward, each followed by a layer norm.
@@ -72,6 +74,13 @@ struct Attention {
 
 /// What the scores of all layers have in common.
 struct Between {
+    /// Which tokens are none of padding.
+    spans: Spans,
+    /// For encoders in which something is added to scores.
+    terms: Option<Terms>,
+}
+
+struct Terms {
     /// To be added to scores `[batch, heads, tokens, tokens]`: at least `[batch, 1, 1, tokens]`,
     /// which blocks padding.
     added: Tensor<4>,
@@ -100,20 +109,31 @@ impl Bert {
     /// The vector of every token, `[batch, tokens, hidden]`. Those of padded positions mean
     /// nothing.
     pub fn forward(&self, batch: &TokenBatch) -> Tensor<3> {
-        let blocked = batch.padding().mul_scalar(BLOCKED);
-        let [rows, tokens] = blocked.dims();
-        let blocked = blocked.reshape([rows, 1, 1, tokens]);
-        let added = match &self.distances {
-            Some(table) => blocked + distances::added(table, tokens),
-            None => blocked,
-        };
-        let between = Between {
-            added,
-            distances: self.relative.as_ref().map(|table| table.between(tokens)),
-        };
+        let between = self.between(batch);
         let x = self.embeddings.forward(batch);
         let layers = self.encoder.iter();
         layers.fold(x, |x, layer| layer.forward(x, &between))
+    }
+
+    fn between(&self, batch: &TokenBatch) -> Between {
+        let added = self.distances.is_some() || self.relative.is_some();
+        Between {
+            spans: batch.spans(),
+            terms: added.then(|| self.terms(batch)),
+        }
+    }
+
+    fn terms(&self, batch: &TokenBatch) -> Terms {
+        let blocked = batch.padding().mul_scalar(BLOCKED);
+        let [rows, tokens] = blocked.dims();
+        let blocked = blocked.reshape([rows, 1, 1, tokens]);
+        Terms {
+            added: match &self.distances {
+                Some(table) => blocked + distances::added(table, tokens),
+                None => blocked,
+            },
+            distances: self.relative.as_ref().map(|table| table.between(tokens)),
+        }
     }
 
     /// One vector for each text, `[batch, hidden]`: the mean over its tokens.
@@ -218,24 +238,43 @@ impl Attention {
 
     fn forward(&self, x: Tensor<3>, between: &Between) -> Tensor<3> {
         let [batch, tokens, hidden] = x.dims();
+        let mixed = match &between.terms {
+            None => {
+                let width = hidden / self.heads;
+                let by_head = |layer: &GoftLinear| {
+                    let y = layer.forward(x.clone());
+                    y.reshape([batch, tokens, self.heads, width])
+                };
+                let (query, key) = (by_head(&self.query), by_head(&self.key));
+                let scale = 1.0 / (width as f64).sqrt();
+                let how = How { scale, cap: None };
+                attention(query, key, by_head(&self.value), &between.spans, how)
+            }
+            Some(terms) => self.with_terms(&x, terms),
+        };
+        let mixed = self.output.forward(mixed.reshape([batch, tokens, hidden]));
+        self.norm.forward(x + mixed)
+    }
+
+    /// `[batch, tokens, heads, width]`.
+    fn with_terms(&self, x: &Tensor<3>, terms: &Terms) -> Tensor<4> {
+        let [_, _, hidden] = x.dims();
         let by_head = |layer: &GoftLinear, x: &Tensor<3>| self.by_head(layer.forward(x.clone()));
-        let (query, key) = (by_head(&self.query, &x), by_head(&self.key, &x));
-        let value = by_head(&self.value, &x);
+        let (query, key) = (by_head(&self.query, x), by_head(&self.key, x));
+        let value = by_head(&self.value, x);
         let mut products = query.clone().matmul(key.clone().transpose());
-        let mut terms = 1;
-        if let Some(distances) = &between.distances {
+        let mut count = 1;
+        if let Some(distances) = &terms.distances {
             let vectors = distances.vectors.clone().unsqueeze();
             let of_queries = by_head(&self.query, &vectors);
             let of_keys = by_head(&self.key, &vectors);
             products = products + distances.products(query, key, of_queries, of_keys);
-            terms = 3;
+            count = 3;
         }
         let width = hidden / self.heads;
-        let scores = products.div_scalar(((terms * width) as f64).sqrt());
-        let scores = scores + between.added.clone();
-        let mixed = softmax(scores, 3).matmul(value).swap_dims(1, 2);
-        let mixed = self.output.forward(mixed.reshape([batch, tokens, hidden]));
-        self.norm.forward(x + mixed)
+        let scores = products.div_scalar(((count * width) as f64).sqrt());
+        let scores = scores + terms.added.clone();
+        softmax(scores, 3).matmul(value).swap_dims(1, 2)
     }
 
     /// `[batch, tokens, hidden]` as `[batch, heads, tokens, width]`.
@@ -251,7 +290,5 @@ fn linear(inputs: usize, outputs: usize, device: &Device) -> GoftLinear {
 }
 
 fn norm(width: usize, config: &BertConfig, device: &Device) -> LayerNorm {
-    LayerNormConfig::new(width)
-        .with_epsilon(config.norm_epsilon)
-        .init(device)
+    LayerNorm::new(width, config.norm_epsilon, device)
 }

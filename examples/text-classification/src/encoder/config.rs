@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::{gelu, gelu_approximate, relu};
+use burn::tensor::activation::relu;
 use burn_goft_finetune::Error;
 use serde::Deserialize;
+use transformer_ops::activate;
 
 use super::disentangled::Reach;
 use super::distances::BUCKETS;
@@ -65,8 +66,8 @@ const ACTIVATIONS: [(&str, Activation); 5] = [
 impl Activation {
     pub(crate) fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         match self {
-            Self::Gelu => gelu(x),
-            Self::GeluTanh => gelu_approximate(x),
+            Self::Gelu => activate(x, transformer_ops::Activation::Gelu),
+            Self::GeluTanh => activate(x, transformer_ops::Activation::GeluTanh),
             Self::Relu => relu(x),
         }
     }

@@ -1,8 +1,10 @@
 //! DeBERTa's attention, in which the distance between two tokens has a vector of its own.
 
 use burn::module::Module;
-use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig};
+use burn::nn::{Embedding, EmbeddingConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use super::norm::LayerNorm;
 
 /// How far tokens see each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +41,7 @@ impl Relative {
     pub(crate) fn new(reach: Reach, hidden: usize, epsilon: f64, device: &Device) -> Self {
         Self {
             vectors: EmbeddingConfig::new(2 * reach.span, hidden).init(device),
-            norm: LayerNormConfig::new(hidden)
-                .with_epsilon(epsilon)
-                .init(device),
+            norm: LayerNorm::new(hidden, epsilon, device),
             reach,
         }
     }

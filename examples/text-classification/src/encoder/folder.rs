@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use burn_goft_finetune::{ADAPTER, Error};
-use hf_hub::api::sync::{ApiBuilder, ApiRepo};
+use hf_folder::HubModel;
 
 use super::bert::Bert;
 use super::config::BertConfig;
@@ -48,7 +48,7 @@ impl ModelFiles {
         if folder.is_dir() {
             return Self::in_folder(folder);
         }
-        if !is_hub_name(model) {
+        if !HubModel::is_name(model) {
             return Err(Error::model(
                 folder,
                 "no such folder, and no name on the Hugging Face hub either (`owner/name`)",
@@ -94,25 +94,15 @@ impl ModelFiles {
     }
 
     fn on_hub(model: &str) -> Result<Self, Error> {
-        let refused = |file: &str, error: &dyn std::fmt::Display| Error::Hub {
-            model: model.into(),
-            file: file.into(),
-            reason: error.to_string(),
-        };
-        let api = ApiBuilder::from_env().with_progress(true).build();
-        let api = api.map_err(|error| refused("config.json", &error))?;
-        let repository = api.model(model.to_string());
-        let get = |repository: &ApiRepo, file: &str| {
-            repository.get(file).map_err(|error| refused(file, &error))
-        };
-        let config = get(&repository, "config.json")?;
-        let tokenizer = match get(&repository, "tokenizer.json") {
-            Ok(json) => TokenizerFile::Json(json),
-            Err(_) => TokenizerFile::Vocabulary(get(&repository, "vocab.txt")?),
+        let hub = HubModel::named(model, true).map_err(refused)?;
+        let config = hub.file("config.json").map_err(refused)?;
+        let tokenizer = match hub.optional("tokenizer.json").map_err(refused)? {
+            Some(json) => TokenizerFile::Json(json),
+            None => TokenizerFile::Vocabulary(hub.file("vocab.txt").map_err(refused)?),
         };
         Ok(Self {
             config,
-            weights: get(&repository, "model.safetensors")?,
+            weights: hub.file("model.safetensors").map_err(refused)?,
             tokenizer,
         })
     }
@@ -194,30 +184,17 @@ fn only_safetensors(folder: &Path) -> Result<PathBuf, Error> {
     }
 }
 
-/// `name` or `owner/name` of letters that the hub allows.
-fn is_hub_name(name: &str) -> bool {
-    let parts: Vec<_> = name.split('/').collect();
-    let is_part = |part: &&str| {
-        let legal = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        !part.is_empty() && !part.starts_with('.') && part.chars().all(legal)
-    };
-    parts.len() <= 2 && parts.iter().all(is_part)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_on_the_hub_are_told_from_paths() {
-        for name in [
-            "bert-base-uncased",
-            "sentence-transformers/all-MiniLM-L6-v2",
-        ] {
-            assert!(is_hub_name(name), "{name}");
-        }
-        for path in ["./model", "/model", "a/b/c", "../x", "a b", ""] {
-            assert!(!is_hub_name(path), "{path}");
-        }
+fn refused(error: hf_folder::Error) -> Error {
+    match error {
+        hf_folder::Error::Hub {
+            model,
+            file,
+            reason,
+        } => Error::Hub {
+            model,
+            file,
+            reason,
+        },
+        other => Error::other(other),
     }
 }

@@ -8,6 +8,7 @@ mod disentangled;
 mod distances;
 mod folder;
 mod kind;
+mod norm;
 mod tokenizer;
 mod weights;
 
