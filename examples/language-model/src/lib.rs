@@ -3,20 +3,27 @@
 
 pub mod batch;
 pub mod cli;
+mod compare;
 pub mod config;
 pub mod data;
 #[path = "../../support/device.rs"]
 mod device;
+pub mod eval;
 mod folder;
 pub mod generate;
+mod memory;
 mod merge;
 pub mod model;
 mod run;
 mod settings;
+mod targets;
 pub mod training;
 
 pub use burn_goft_finetune::Error;
-pub use folder::Pretrained;
+pub use compare::{CompareConfig, compare};
+pub use folder::{Pretrained, find};
+pub use memory::Estimate;
 pub use merge::merge;
 pub use run::{Outcome, train, with_adapter};
 pub use settings::RunConfig;
+pub use targets::{PRESETS, globs};

@@ -11,12 +11,15 @@ use burn_goft_finetune::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::batch::pack;
 use crate::data::{Data, TextTokenizer, Trained};
 use crate::device::device;
-use crate::folder::{Pretrained, weights_digest};
+use crate::folder::{Pretrained, find, weights_digest};
+use crate::memory::{Estimate, size};
 use crate::model::CausalLm;
 use crate::settings::RunConfig;
-use crate::training::{BODY, Fit, Progress, Texts, fit};
+use crate::targets::globs;
+use crate::training::{BODY, Fit, Progress, Question, Texts, fit};
 
 /// What a run has come to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,10 +44,6 @@ pub struct Outcome {
     pub peak_memory_bytes: Option<u64>,
 }
 
-/// The paths that a method is applied to where nobody names others: the layers, without embeddings
-/// and head.
-const LAYERS: &str = "model.layers.*";
-
 /// Trains by the settings, writes adapter, log and metrics to the folder, and returns the numbers.
 ///
 /// # Errors
@@ -65,10 +64,11 @@ pub fn train(
         )));
     }
     let plain = device(&config.device).map_err(Error::Settings)?;
-    let pretrained = Pretrained::load(&config.model, &plain.clone().autodiff())?;
+    let model_folder = find(&config.model)?;
+    let pretrained = Pretrained::load(&model_folder, &plain.clone().autodiff())?;
     let max_length = config.max_length.min(pretrained.config.positions);
     let known = pretrained.config.vocabulary;
-    let tokenizer = TextTokenizer::in_folder(&config.model, pretrained.end(), known, max_length)?;
+    let tokenizer = TextTokenizer::in_folder(&model_folder, pretrained.end(), known, max_length)?;
     let share = config.validation_share;
     let data = Data::read(
         &config.data,
@@ -79,29 +79,40 @@ pub fn train(
     )?;
     // Before anything is made: a folder for nothing would stay.
     let attachment = attachment(&pretrained.model, method, config)?;
-    let folder = RunFolder::open(&config.out, &config.model, config.resume)?;
-    let mut note = |text: String| {
-        // Whether to go on is asked at updates.
-        let _ = on_progress(&Progress::Note(text));
-    };
-    data.notes.iter().cloned().for_each(&mut note);
-    note(shown(&tokenizer, &data.training[0]));
+    let folder = RunFolder::open(&config.out, &model_folder, config.resume)?;
+    for note in &data.notes {
+        say(on_progress, note.clone());
+    }
+    say(on_progress, shown(&tokenizer, &data.training[0]));
 
     let before = fit(&pretrained.model.valid(), &data.validation, &plain);
     let model = method.attach(pretrained.model, &BODY, &attachment)?;
     let (trainable, total) = count(&model);
     let texts = Texts {
-        training: &data.training,
+        training: rows(&data.training, config),
         validation: &data.validation,
+        question: config.sample_every.map(|_| Question {
+            tokenizer: &tokenizer,
+            prompt: prompt_of(&data.validation[0]),
+            ends: pretrained.ends.clone(),
+        }),
         device: plain,
     };
     let course = config.course();
-    let weights = weights_digest(&config.model)?;
+    let longest = burn_goft_finetune::Task::lengths(&texts).into_iter().max();
+    let tokens = config.batch_size * longest.unwrap_or(0);
+    let estimate = Estimate::new(&pretrained.config, tokens, trainable, total);
+    say(on_progress, format!("memory: {estimate}"));
+    if let Some(question) = &texts.question {
+        let asked = tokenizer.show_all(&question.prompt);
+        say(on_progress, format!("samples answer: {asked}"));
+    }
+    let weights = weights_digest(&model_folder)?;
     let name = config.model.display().to_string();
     let origin = Origin::new(config, data.digests.clone(), &name, weights.clone());
     let setting = Setting {
         task: &texts,
-        rates: config.rates(method, course.steps(data.training.len())),
+        rates: config.rates(method, course.steps(texts.training.len())),
         course,
         out: folder.path(),
         origin: origin.with_free(&FREE),
@@ -132,8 +143,20 @@ pub fn train(
         config: config.clone(),
     };
     files::write_json(&config.out.join(SETTINGS), &saved)?;
+    if let Some(peak) = outcome.peak_memory_bytes {
+        let peak = size(peak);
+        say(
+            on_progress,
+            format!("memory: {peak} at the most during steps"),
+        );
+    }
     folder.finish(&outcome)?;
     Ok(outcome)
+}
+
+/// Tells something; whether to go on is asked at updates.
+fn say(on_progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>, note: String) {
+    let _ = on_progress(&Progress::Note(note));
 }
 
 /// Where a run happens and where its files are may change when it is resumed.
@@ -148,22 +171,43 @@ struct Saved {
 }
 
 /// What the method is applied to: the layers, unless the settings name others.
-fn attachment(model: &CausalLm, method: &Method, config: &RunConfig) -> Result<Attachment, Error> {
-    let layers = [LAYERS.to_string()];
+pub(crate) fn attachment(
+    model: &CausalLm,
+    method: &Method,
+    config: &RunConfig,
+) -> Result<Attachment, Error> {
+    let paths = method.targets(model, &BODY, &globs(&config.targets));
     let paths = match config.targets.as_slice() {
-        [] => method.targets(model, &BODY, &layers).map_err(|error| {
+        [] => paths.map_err(|error| {
             Error::Settings(format!(
                 "`{}` finds nothing to train in the layers of this model: {error}",
                 method.name
             ))
         })?,
-        globs => method.targets(model, &BODY, globs)?,
+        _ => paths?,
     };
     Ok(Attachment {
         paths,
         rank: config.rank,
         seed: config.seed,
     })
+}
+
+/// The rows that are learned from: an example each, or as many as they have room for.
+pub(crate) fn rows<'a>(examples: &'a [Trained], config: &RunConfig) -> Vec<Vec<&'a Trained>> {
+    if !config.packing {
+        return examples.iter().map(|example| vec![example]).collect();
+    }
+    let lengths: Vec<usize> = examples.iter().map(|example| example.ids.len()).collect();
+    let rows = pack(&lengths, config.max_length).into_iter();
+    rows.map(|row| row.into_iter().map(|index| &examples[index]).collect())
+        .collect()
+}
+
+/// What stands before the first token that is learned; the first token, where all is learned.
+pub(crate) fn prompt_of(example: &Trained) -> Vec<u32> {
+    let learned = example.learned.iter().position(|learned| *learned);
+    example.ids[..learned.unwrap_or(1).max(1)].to_vec()
 }
 
 /// An example with what is learned of it between marks.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// The settings of a run. [`RunConfig::new`] has the defaults.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunConfig {
-    /// Folder of the pretrained model.
+    /// Folder of the pretrained model, or its name on the Hugging Face hub.
     pub model: PathBuf,
     /// A folder with `train.jsonl` and, if there is one, `valid.jsonl`; or a file to learn from.
     pub data: PathBuf,
@@ -18,7 +18,8 @@ pub struct RunConfig {
     pub out: PathBuf,
     /// Name of the method.
     pub method: String,
-    /// Globs on parameter paths; the linear weights of all layers without any.
+    /// Presets, names of layers or globs on parameter paths ([`globs`](crate::globs)); the linear
+    /// weights of all layers without any.
     pub targets: Vec<String>,
     /// Rank of LoRA, or number of HRA's reflections.
     pub rank: usize,
@@ -28,6 +29,9 @@ pub struct RunConfig {
     pub max_length: usize,
     /// Examples in a batch.
     pub batch_size: usize,
+    /// Whether several examples stand in one row, as many as `max_length` has room for. None looks at
+    /// another one; a batch then has so many rows.
+    pub packing: bool,
     /// Batches in an update.
     pub accumulation: usize,
     /// Passes over the examples.
@@ -46,6 +50,8 @@ pub struct RunConfig {
     pub patience: Option<usize>,
     /// Whether an example that is cut or from which nothing is learned ends the run.
     pub strict_data: bool,
+    /// Updates between two answers to the prompt of the first held-out example; none asks nothing.
+    pub sample_every: Option<usize>,
     /// Name of the device.
     pub device: String,
     /// Whether to go on from the latest checkpoint.
@@ -71,6 +77,7 @@ impl RunConfig {
             seed: 0,
             max_length: 512,
             batch_size: 4,
+            packing: false,
             accumulation: 1,
             epochs: 3,
             steps: None,
@@ -80,6 +87,7 @@ impl RunConfig {
             clip: Some(1.0),
             patience: None,
             strict_data: false,
+            sample_every: None,
             device: "flex".into(),
             resume: false,
         }
@@ -133,6 +141,7 @@ impl RunConfig {
             warmup: self.warmup,
             patience: self.patience,
             clip: self.clip,
+            sample_every: self.sample_every,
         }
     }
 

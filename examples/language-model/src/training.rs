@@ -1,11 +1,14 @@
 //! Texts as a task of the trainer.
 
-use burn::tensor::{Device, Tensor};
-use burn_goft_finetune::{Body, Progress as Of, Score, Task};
+use std::ops::ControlFlow;
+
+use burn::tensor::Device;
+use burn_goft_finetune::{Body, Loss, Progress as Of, Score, Task};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{self, Batch};
-use crate::data::Trained;
+use crate::data::{TextTokenizer, Trained};
+use crate::generate::{Generation, Sampling, generate};
 use crate::model::CausalLm;
 
 /// An event of a run.
@@ -65,18 +68,54 @@ pub fn fit(model: &CausalLm, examples: &[Trained], device: &Device) -> Fit {
 
 /// What a model learns from and is validated on.
 pub(crate) struct Texts<'a> {
-    pub(crate) training: &'a [Trained],
+    /// By row, the examples that stand in it.
+    pub(crate) training: Vec<Vec<&'a Trained>>,
     pub(crate) validation: &'a [Trained],
+    /// What a model is asked while it is trained.
+    pub(crate) question: Option<Question<'a>>,
     /// Without autodiff.
     pub(crate) device: Device,
 }
 
-impl Texts<'_> {
-    fn of(&self, examples: &[usize]) -> Vec<&Trained> {
-        examples
-            .iter()
-            .map(|index| &self.training[*index])
-            .collect()
+/// A prompt whose answer is shown.
+pub(crate) struct Question<'a> {
+    pub(crate) tokenizer: &'a TextTokenizer,
+    pub(crate) prompt: Vec<u32>,
+    pub(crate) ends: Vec<u32>,
+}
+
+/// The most tokens of an answer that is shown.
+const SHOWN: usize = 48;
+
+impl Question<'_> {
+    fn answer(&self, model: &CausalLm, device: &Device) -> String {
+        let generation = Generation {
+            sampling: Sampling::default(),
+            max_tokens: SHOWN,
+            ends: self.ends.clone(),
+            stops: Vec::new(),
+            seed: 0,
+        };
+        let go_on = &mut |_, _| ControlFlow::Continue(());
+        let prompt = std::slice::from_ref(&self.prompt);
+        let answers = generate(model, prompt, &generation, device, go_on);
+        let answer = &answers[0];
+        let more = if answer.ended { "" } else { " .." };
+        format!(
+            "sample: {}{more}",
+            self.tokenizer.decode(&answer.tokens).trim()
+        )
+    }
+}
+
+impl<'a> Texts<'a> {
+    fn of(&self, rows: &[usize]) -> Vec<Vec<&'a Trained>> {
+        rows.iter().map(|row| self.training[*row].clone()).collect()
+    }
+
+    fn sum(&self, rows: &[usize], of: impl Fn(&Trained) -> usize) -> usize {
+        let examples = rows.iter().flat_map(|row| &self.training[*row]);
+        examples.map(|example| of(example)).sum()
     }
 }
 
@@ -89,25 +128,34 @@ impl Task for Texts<'_> {
     }
 
     fn lengths(&self) -> Vec<usize> {
-        self.training
-            .iter()
-            .map(|example| example.ids.len())
+        let rows = 0..self.training.len();
+        rows.map(|row| self.sum(&[row], |example| example.ids.len()))
             .collect()
     }
 
-    fn weight(&self, examples: &[usize]) -> f64 {
-        let counts = self.of(examples).into_iter().map(batch::count);
-        counts.sum::<usize>() as f64
+    fn weight(&self, rows: &[usize]) -> f64 {
+        self.sum(rows, batch::count) as f64
     }
 
-    fn loss(&self, model: &CausalLm, examples: &[usize]) -> Tensor<1> {
+    fn tokens(&self, rows: &[usize]) -> Option<usize> {
+        Some(self.sum(rows, |example| example.ids.len()))
+    }
+
+    fn loss(&self, model: &CausalLm, rows: &[usize]) -> Loss {
         let device = self.device.clone().autodiff();
-        model
-            .cross_entropy(&Batch::new(&self.of(examples), &device))
-            .loss
+        let predicted = model.cross_entropy(&Batch::packed(&self.of(rows), &device));
+        Loss {
+            mean: predicted.loss,
+            correct: Some(predicted.correct),
+        }
     }
 
     fn validate(&self, model: &CausalLm) -> Fit {
         fit(model, self.validation, &self.device)
+    }
+
+    fn sample(&self, model: &CausalLm) -> Option<String> {
+        let question = self.question.as_ref()?;
+        Some(question.answer(model, &self.device))
     }
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use burn_goft_finetune::METHODS;
 use clap::{Args, Parser, Subcommand};
 
-use crate::generate::Sampling;
+use crate::compare::{CompareConfig, method_names};
+use crate::generate::{Generation, Sampling};
 use crate::settings::RunConfig;
 
 /// Fine-tunes language models.
@@ -22,17 +23,24 @@ pub struct Options {
 pub enum Command {
     /// Trains on examples and writes an adapter.
     Train(Box<Train>),
-    /// Answers a prompt.
+    /// Answers a prompt, or a file of them.
     Generate(Box<Generate>),
-    /// Merges an adapter (goft, goft-star, qgoft, oft, hra, road) into a copy of the model's folder,
-    /// which other programs load.
+    /// Talks, line by line.
+    Chat(Box<Chat>),
+    /// Measures a model: answers to choose from, answers to be written, and text to be predicted.
+    Eval(Box<Eval>),
+    /// Compares methods on equal terms: the same data, steps, search and seeds.
+    Compare(Box<Compare>),
+    /// Measures what a training step and generating take on this machine, with random tokens.
+    Bench(Bench),
+    /// Merges what a run has trained into a copy of the model's folder, which other programs load.
     Merge(Merge),
 }
 
 impl Command {
     /// Whether it has a state to save when it is interrupted.
     pub fn trains(&self) -> bool {
-        matches!(self, Self::Train(_))
+        matches!(self, Self::Train(_) | Self::Compare(_))
     }
 }
 
@@ -43,7 +51,7 @@ const DEVICES: &str = "flex, or with the feature of that name: ndarray, wgpu, wg
 /// Options of `train`.
 #[derive(Clone, Debug, Args)]
 pub struct Train {
-    /// Folder of the pretrained model.
+    /// Folder of the pretrained model, or its name on the Hugging Face hub.
     #[arg(long)]
     pub model: PathBuf,
     /// Folder with train.jsonl and, if there is one, valid.jsonl; or one such file.
@@ -55,8 +63,8 @@ pub struct Train {
     /// How to fine-tune.
     #[arg(long, default_value = "goft", value_parser = METHODS.map(|method| method.name))]
     pub method: String,
-    /// Globs on parameter paths, such as '*.q_proj.weight'; the linear weights of all layers by
-    /// default.
+    /// all-linear (the default), attention, feed-forward; names of layers, such as q_proj; or globs
+    /// on parameter paths, such as '*.3.*.q_proj.weight'.
     #[arg(long, num_args = 1..)]
     pub targets: Vec<String>,
     /// Rank of LoRA, or number of HRA's reflections.
@@ -71,6 +79,10 @@ pub struct Train {
     /// Examples in a batch.
     #[arg(long, default_value_t = 4)]
     pub batch_size: usize,
+    /// Several examples in a row, as many as --max-length has room for; none looks at another one, and
+    /// a batch has --batch-size rows.
+    #[arg(long)]
+    pub packing: bool,
     /// Batches in an update.
     #[arg(long, default_value_t = 1)]
     pub accumulation: usize,
@@ -101,6 +113,9 @@ pub struct Train {
     /// An example that is cut, or from which nothing is learned, ends the run.
     #[arg(long)]
     pub strict_data: bool,
+    /// Updates between two answers to the prompt of the first held-out example.
+    #[arg(long)]
+    pub sample_every: Option<usize>,
     /// Go on from the latest checkpoint in --out.
     #[arg(long)]
     pub resume: bool,
@@ -122,6 +137,7 @@ impl Train {
             seed: self.seed,
             max_length: self.max_length,
             batch_size: self.batch_size,
+            packing: self.packing,
             accumulation: self.accumulation,
             epochs: self.epochs,
             steps: self.steps,
@@ -131,6 +147,7 @@ impl Train {
             clip: Some(self.clip),
             patience: self.patience,
             strict_data: self.strict_data,
+            sample_every: self.sample_every,
             device: self.device.clone(),
             resume: self.resume,
         }
@@ -140,22 +157,42 @@ impl Train {
 /// Options of `generate`.
 #[derive(Clone, Debug, Args)]
 pub struct Generate {
-    /// Folder of the pretrained model, or of a merged one.
+    /// Folder of the pretrained model or of a merged one, or a name on the Hugging Face hub.
     #[arg(long)]
     pub model: PathBuf,
     /// The --out of a training.
     #[arg(long)]
     pub adapter: Option<PathBuf>,
     /// What to answer: a question in the model's chat format, if it has one.
+    #[arg(long, conflicts_with = "input")]
+    pub prompt: Option<String>,
+    /// A file of prompts, one JSON object a line as for a training; answers in them are passed over.
     #[arg(long)]
-    pub prompt: String,
+    pub input: Option<PathBuf>,
+    /// The file to write the answers of --input to, one JSON object a line; they are printed without it.
+    #[arg(long, requires = "input")]
+    pub output: Option<PathBuf>,
+    /// Prompts of --input that are answered at once.
+    #[arg(long, default_value_t = 8)]
+    pub batch_size: usize,
     /// The text goes on as it is, without the chat format.
     #[arg(long, conflicts_with = "system")]
     pub plain: bool,
     /// What the model is told before the conversation.
     #[arg(long)]
     pub system: Option<String>,
-    /// The most tokens of the answer.
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "its options have help of their own")]
+    pub choice: Choice,
+    #[arg(long, default_value = "flex", help = DEVICES)]
+    #[allow(missing_docs, reason = "its help is DEVICES")]
+    pub device: String,
+}
+
+/// How the tokens of answers are chosen, and where answers end.
+#[derive(Clone, Debug, Args)]
+pub struct Choice {
+    /// The most tokens of an answer.
     #[arg(long, default_value_t = 256)]
     pub max_tokens: usize,
     /// Divides logits; at 0 the likeliest token is taken.
@@ -173,15 +210,15 @@ pub struct Generate {
     /// Makes tokens less likely that the text has already; 1 for not at all.
     #[arg(long, default_value_t = 1.0)]
     pub repetition_penalty: f64,
+    /// Words that end an answer and are no part of it.
+    #[arg(long)]
+    pub stop: Vec<String>,
     /// What random choices begin with.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    #[arg(long, default_value = "flex", help = DEVICES)]
-    #[allow(missing_docs, reason = "its help is DEVICES")]
-    pub device: String,
 }
 
-impl Generate {
+impl Choice {
     pub(super) fn sampling(&self) -> Sampling {
         Sampling {
             temperature: self.temperature,
@@ -191,12 +228,223 @@ impl Generate {
             repetition_penalty: self.repetition_penalty,
         }
     }
+
+    pub(super) fn generation(&self, ends: &[u32]) -> Generation {
+        Generation {
+            sampling: self.sampling(),
+            max_tokens: self.max_tokens,
+            ends: ends.to_vec(),
+            stops: self
+                .stop
+                .iter()
+                .filter(|stop| !stop.is_empty())
+                .cloned()
+                .collect(),
+            seed: self.seed,
+        }
+    }
+}
+
+/// Options of `chat`.
+#[derive(Clone, Debug, Args)]
+pub struct Chat {
+    /// Folder of the pretrained model or of a merged one, or a name on the Hugging Face hub.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// The --out of a training; it can be switched on and off while one talks.
+    #[arg(long)]
+    pub adapter: Option<PathBuf>,
+    /// What the model is told before the conversation.
+    #[arg(long)]
+    pub system: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "its options have help of their own")]
+    pub choice: Choice,
+    #[arg(long, default_value = "flex", help = DEVICES)]
+    #[allow(missing_docs, reason = "its help is DEVICES")]
+    pub device: String,
+}
+
+/// Options of `eval`.
+#[derive(Clone, Debug, Args)]
+pub struct Eval {
+    /// Folder of the pretrained model or of a merged one, or a name on the Hugging Face hub.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// The --out of a training.
+    #[arg(long)]
+    pub adapter: Option<PathBuf>,
+    /// Questions with answers to choose from, {"context", "choices", "gold"} a line, scored by
+    /// log-likelihood as lm-evaluation-harness does.
+    #[arg(long)]
+    pub choices: Option<PathBuf>,
+    /// Questions whose answers are to be written, as for a training; compared by the number behind ####
+    /// and by the last number, as GSM8K is.
+    #[arg(long)]
+    pub answers: Option<PathBuf>,
+    /// A text to be predicted.
+    #[arg(long)]
+    pub text: Option<PathBuf>,
+    /// Questions that are read; all of them by default.
+    #[arg(long)]
+    pub limit: Option<usize>,
+    /// Tokens that are looked at together.
+    #[arg(long, default_value_t = 1024)]
+    pub window: usize,
+    /// How far windows of --text begin apart; half of one by default.
+    #[arg(long)]
+    pub stride: Option<usize>,
+    /// Questions of --answers that are answered at once.
+    #[arg(long, default_value_t = 8)]
+    pub batch_size: usize,
+    /// The most tokens of an answer.
+    #[arg(long, default_value_t = 256)]
+    pub max_tokens: usize,
+    /// Words that end an answer and are no part of it.
+    #[arg(long)]
+    pub stop: Vec<String>,
+    /// Questions of --answers are texts to go on with, without the chat format.
+    #[arg(long)]
+    pub plain: bool,
+    #[arg(long, default_value = "flex", help = DEVICES)]
+    #[allow(missing_docs, reason = "its help is DEVICES")]
+    pub device: String,
+}
+
+/// Options of `compare`.
+#[derive(Clone, Debug, Args)]
+pub struct Compare {
+    /// Folder of the pretrained model, or its name on the Hugging Face hub.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// Folder with train.jsonl, test.jsonl and, if there is one, valid.jsonl.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// Folder for records and table. The same command goes on where it was.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// The methods, separated by commas; differences are to the first.
+    #[arg(long, value_delimiter = ',', default_values_t = method_names(), value_parser = METHODS.map(|method| method.name))]
+    pub methods: Vec<String>,
+    /// Updates of every run.
+    #[arg(long)]
+    pub steps: usize,
+    /// Learning rates that each method tries, around its default: 5 are 0.1, 0.3, 1, 3 and 10 times
+    /// it, 3 are 0.3 to 3 times.
+    #[arg(long, default_value_t = 3)]
+    pub rates_per_method: usize,
+    /// Runs at each rate, to choose one.
+    #[arg(long, default_value_t = 1)]
+    pub tuning_seeds: u64,
+    /// Runs at the chosen rate, with other seeds, for the table.
+    #[arg(long, default_value_t = 3)]
+    pub test_seeds: u64,
+    /// As those of `train`.
+    #[arg(long, num_args = 1..)]
+    pub targets: Vec<String>,
+    /// Rank of LoRA, or number of HRA's reflections.
+    #[arg(long, default_value_t = 8)]
+    pub rank: usize,
+    /// Longest row in tokens; what is longer is cut.
+    #[arg(long, default_value_t = 512)]
+    pub max_length: usize,
+    /// Rows in a batch.
+    #[arg(long, default_value_t = 4)]
+    pub batch_size: usize,
+    /// Several examples in a row, as many as --max-length has room for.
+    #[arg(long)]
+    pub packing: bool,
+    /// The first so many training examples.
+    #[arg(long)]
+    pub limit_train: Option<usize>,
+    /// The first so many validation examples, and test examples.
+    #[arg(long)]
+    pub limit_eval: Option<usize>,
+    /// A text that the training has nothing to do with, whose cross entropy is measured before and
+    /// after.
+    #[arg(long)]
+    pub forgetting: Option<PathBuf>,
+    /// Bytes of that text that are read.
+    #[arg(long, default_value_t = 50_000)]
+    pub forgetting_bytes: usize,
+    /// Test examples whose answers are written and compared by their last number.
+    #[arg(long, default_value_t = 0)]
+    pub answers: usize,
+    /// The most tokens of such an answer.
+    #[arg(long, default_value_t = 160)]
+    pub max_tokens: usize,
+    /// Make runs again that failed for a reason that has been fixed since.
+    #[arg(long)]
+    pub retry: bool,
+    #[arg(long, default_value = "flex", help = DEVICES)]
+    #[allow(missing_docs, reason = "its help is DEVICES")]
+    pub device: String,
+}
+
+impl Compare {
+    pub(super) fn config(&self) -> CompareConfig {
+        CompareConfig {
+            run: RunConfig {
+                targets: self.targets.clone(),
+                rank: self.rank,
+                max_length: self.max_length,
+                batch_size: self.batch_size,
+                packing: self.packing,
+                steps: Some(self.steps),
+                device: self.device.clone(),
+                ..RunConfig::new(&self.model, &self.data, &self.out, "")
+            },
+            methods: self.methods.clone(),
+            rates_per_method: self.rates_per_method,
+            tuning_seeds: self.tuning_seeds,
+            test_seeds: self.test_seeds,
+            limit_train: self.limit_train,
+            limit_eval: self.limit_eval,
+            forgetting: self.forgetting.clone(),
+            forgetting_bytes: self.forgetting_bytes,
+            answers: self.answers,
+            max_tokens: self.max_tokens,
+            retry: self.retry,
+        }
+    }
+}
+
+/// Options of `bench`.
+#[derive(Clone, Debug, Args)]
+pub struct Bench {
+    /// Folder of the pretrained model, or its name on the Hugging Face hub.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// How to fine-tune; training is not measured without it.
+    #[arg(long, value_parser = METHODS.map(|method| method.name))]
+    pub method: Option<String>,
+    /// As those of `train`.
+    #[arg(long, num_args = 1..)]
+    pub targets: Vec<String>,
+    /// Rank of LoRA, or number of HRA's reflections.
+    #[arg(long, default_value_t = 8)]
+    pub rank: usize,
+    /// Examples in a batch.
+    #[arg(long, default_value_t = 4)]
+    pub batch_size: usize,
+    /// Tokens of an example, all of which are learned.
+    #[arg(long, default_value_t = 256)]
+    pub length: usize,
+    /// Steps that are measured, behind two that are not.
+    #[arg(long, default_value_t = 5)]
+    pub steps: usize,
+    /// Tokens that are generated behind a prompt of 16; generating is not measured with 0.
+    #[arg(long, default_value_t = 128)]
+    pub tokens: usize,
+    #[arg(long, default_value = "flex", help = DEVICES)]
+    #[allow(missing_docs, reason = "its help is DEVICES")]
+    pub device: String,
 }
 
 /// Options of `merge`.
 #[derive(Clone, Debug, Args)]
 pub struct Merge {
-    /// Folder of the pretrained model.
+    /// Folder of the pretrained model, or its name on the Hugging Face hub.
     #[arg(long)]
     pub model: PathBuf,
     /// The --out of a training.

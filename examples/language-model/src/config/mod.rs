@@ -11,6 +11,7 @@ use serde::Deserialize;
 pub use kind::{Bias, KINDS, Kind, Norms, QueryNorm, Windows};
 use rotary::{Lengths, RawRotary};
 pub use rotary::{RotarySettings, Scaling};
+pub use transformer_ops::Activation;
 
 /// What a decoder is made of.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,17 +60,6 @@ pub struct LayerConfig {
     pub window: Option<usize>,
     /// How positions turn queries and keys.
     pub rotary: RotarySettings,
-}
-
-/// An activation function of a feed-forward block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
-    /// `x sigmoid(x)`.
-    Silu,
-    /// The Gaussian error linear unit.
-    Gelu,
-    /// The same by a tanh.
-    GeluTanh,
 }
 
 /// Beyond the size of anything, and small enough to multiply.

@@ -20,8 +20,8 @@ pub enum Example {
         /// The first message that may be learned from: those before are given.
         learned_from: usize,
     },
-    /// `{"prompt": "..", "completion": ".."}`: the completion is learned. With a chat template they
-    /// are a question and its answer.
+    /// `{"prompt": "..", "completion": ".."}`, or `question` and `answer`: the completion is learned.
+    /// With a chat template they are a question and its answer.
     Completion {
         /// What comes first.
         prompt: String,
@@ -46,7 +46,9 @@ struct Raw {
     messages: Option<Vec<Value>>,
     #[serde(default)]
     tools: Option<Vec<Value>>,
+    #[serde(alias = "question")]
     prompt: Option<Value>,
+    #[serde(alias = "answer")]
     completion: Option<Value>,
     text: Option<String>,
 }
@@ -216,6 +218,10 @@ mod tests {
         let line = r#"{"prompt": [{"role": "user", "content": "a"}], "completion": [{"role": "assistant", "content": "b"}]}"#;
         assert!(
             matches!(parse(line), Ok(Example::Messages { messages, learned_from: 1, .. }) if messages.len() == 2)
+        );
+        let line = r#"{"question": "a", "answer": "b"}"#;
+        assert!(
+            matches!(parse(line), Ok(Example::Completion { completion, .. }) if completion == "b")
         );
         assert!(matches!(parse(r#"{"text": "a"}"#), Ok(Example::Text(text)) if text == "a"));
     }

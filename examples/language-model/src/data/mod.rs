@@ -8,4 +8,5 @@ mod tokens;
 pub use chat::ChatFormat;
 pub use examples::{Example, Source, read};
 pub use split::Data;
+pub(crate) use split::encode;
 pub use tokens::{Skip, TextTokenizer, Trained};

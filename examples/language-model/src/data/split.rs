@@ -105,7 +105,8 @@ fn paths(path: &Path) -> Result<(PathBuf, Option<PathBuf>), Error> {
     Ok((training, Some(validation).filter(|path| path.is_file())))
 }
 
-fn encode(
+/// The examples of a file as tokens, and what is to be known of them.
+pub(crate) fn encode(
     path: &Path,
     tokenizer: &TextTokenizer,
     strict: bool,

@@ -133,6 +133,22 @@ impl TextTokenizer {
         self.ids(text, true)
     }
 
+    /// Tokens of a text without special ones around it.
+    ///
+    /// # Errors
+    ///
+    /// From the tokenizer.
+    pub fn encode_plain(&self, text: &str) -> Result<Vec<u32>, String> {
+        self.ids(text, false)
+    }
+
+    /// The token that a text without a beginning goes on from: what the tokenizer puts before one, or
+    /// the one that ends texts.
+    pub fn beginning(&self) -> u32 {
+        let first = self.ids("", true).unwrap_or_default();
+        first.first().copied().or(self.end).unwrap_or(0)
+    }
+
     /// Tokens of a conversation up to where the assistant begins to answer.
     ///
     /// # Errors

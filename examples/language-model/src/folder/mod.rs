@@ -2,18 +2,18 @@
 
 mod weights;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use burn_goft_finetune::{Error, files};
-use hf_folder::HfFolder;
+use hf_folder::{HfFolder, HubModel};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::config::DecoderConfig;
 use crate::model::CausalLm;
 
-pub(crate) use weights::{error, is_linear};
+pub(crate) use weights::{HEAD, TABLE, error, is_linear};
 
 /// A decoder with its settings.
 #[derive(Clone, Debug)]
@@ -56,6 +56,35 @@ impl Pretrained {
     pub fn end(&self) -> Option<u32> {
         self.ends.first().copied()
     }
+}
+
+/// The folder of a model: one of that name, or that of the model of that name on the Hugging Face hub, in
+/// its cache, downloaded with progress bars where it is not there yet.
+///
+/// # Errors
+///
+/// [`Error::Model`] for what is neither; [`Error::Hub`].
+pub fn find(model: &Path) -> Result<PathBuf, Error> {
+    if model.is_dir() {
+        return Ok(model.into());
+    }
+    let Some(name) = model.to_str().filter(|name| HubModel::is_name(name)) else {
+        return Err(Error::model(
+            model,
+            "there is no such folder, and it is no name on the Hugging Face hub either (`owner/name`)",
+        ));
+    };
+    let hub = HubModel::named(name, true).map_err(error)?;
+    hub.file("config.json").map_err(error)?;
+    hub.file("tokenizer.json").map_err(error)?;
+    for file in [
+        "generation_config.json",
+        "tokenizer_config.json",
+        "chat_template.jinja",
+    ] {
+        hub.optional(file).map_err(error)?;
+    }
+    hub.weights().map_err(error)
 }
 
 /// `eos_token_id`, one or several, of the model's settings and of those for generating.

@@ -11,10 +11,10 @@ use crate::config::DecoderConfig;
 use crate::model::CausalLm;
 
 /// What a tensor of the head is called; a folder of a tied model may hold a copy of the table.
-const HEAD: &str = "lm_head.weight";
+pub(crate) const HEAD: &str = "lm_head.weight";
 
 /// The table of embeddings.
-const TABLE: &str = "model.embed_tokens.weight";
+pub(crate) const TABLE: &str = "model.embed_tokens.weight";
 
 /// Numbers that are computed from the settings, which files of some versions carry along.
 const COMPUTED: &str = "rotary_emb.inv_freq";
@@ -84,6 +84,15 @@ pub(crate) fn error(error: hf_folder::Error) -> Error {
         } => Error::Tensor {
             path,
             tensor,
+            reason,
+        },
+        hf_folder::Error::Hub {
+            model,
+            file,
+            reason,
+        } => Error::Hub {
+            model,
+            file,
             reason,
         },
         other => Error::other(other),

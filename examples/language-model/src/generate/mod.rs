@@ -1,6 +1,7 @@
 //! Texts that go on.
 
 mod sampling;
+mod text;
 
 use std::ops::ControlFlow;
 
@@ -9,6 +10,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 pub use sampling::Sampling;
+pub use text::{OnText, Spoken, speak};
 
 use crate::model::{Cache, CausalLm};
 
@@ -21,6 +23,8 @@ pub struct Generation {
     pub max_tokens: usize,
     /// Tokens that end a text, and are no part of it.
     pub ends: Vec<u32>,
+    /// Words that end a text and are no part of it, for [`speak`].
+    pub stops: Vec<String>,
     /// What random choices begin with; each text has its own.
     pub seed: u64,
 }
@@ -35,6 +39,13 @@ pub struct Answer {
     pub tokens: Vec<u32>,
     /// Whether a token of [`Generation::ends`] ended it, or whoever heard of its tokens.
     pub ended: bool,
+}
+
+/// The tokens of one text that a model has seen, so that a text which begins with them needs the rest
+/// alone: a conversation goes on without being read again.
+#[derive(Clone, Debug, Default)]
+pub struct Remembered {
+    seen: Option<(Cache, Vec<u32>)>,
 }
 
 /// Lets a model without autodiff go on with some texts at once.
@@ -57,6 +68,58 @@ pub fn generate(
         texts.iter().all(|text| !text.is_empty()),
         "generate: a text has no token"
     );
+    let padding: Vec<usize> = texts.iter().map(|text| longest - text.len()).collect();
+    let mut cache = Cache::new(padding.clone());
+    let first = texts
+        .iter()
+        .zip(&padding)
+        .flat_map(|(text, padding)| std::iter::repeat_n(&text[0], *padding).chain(text).copied());
+    let first = ids(first.collect(), texts.len(), device);
+    go_on(
+        model, texts, &mut cache, first, generation, device, on_token,
+    )
+}
+
+/// The same for one text, of which the model may remember the beginning. It then remembers this one
+/// and the answer; another model's memory gives another model's answers.
+///
+/// # Panics
+///
+/// If the text is empty.
+pub fn generate_next(
+    model: &CausalLm,
+    text: &[u32],
+    remembered: &mut Remembered,
+    generation: &Generation,
+    device: &Device,
+    on_token: OnToken<'_>,
+) -> Answer {
+    let known = remembered.seen.take().filter(|(_, seen)| {
+        // The last token is read in any case, for what comes after it.
+        seen.len() < text.len() && text.starts_with(seen)
+    });
+    let (mut cache, seen) = known.unwrap_or_else(|| (Cache::new(vec![0]), Vec::new()));
+    let first = ids(text[seen.len()..].to_vec(), 1, device);
+    let texts = [text.to_vec()];
+    let mut answers = go_on(
+        model, &texts, &mut cache, first, generation, device, on_token,
+    );
+    let answer = answers.remove(0);
+    let read = text.iter().chain(&answer.tokens).take(cache.tokens());
+    remembered.seen = Some((cache.clone(), read.copied().collect()));
+    answer
+}
+
+/// Reads what is new of some texts, then their answers, token by token.
+fn go_on(
+    model: &CausalLm,
+    texts: &[Vec<u32>],
+    cache: &mut Cache,
+    mut next: Tensor<2, Int>,
+    generation: &Generation,
+    device: &Device,
+    on_token: OnToken<'_>,
+) -> Vec<Answer> {
     let mut rows: Vec<Row> = texts
         .iter()
         .zip(0u64..)
@@ -69,18 +132,11 @@ pub fn generate(
             random: StdRng::seed_from_u64(generation.seed.wrapping_add(index)),
         })
         .collect();
-    let padding: Vec<usize> = texts.iter().map(|text| longest - text.len()).collect();
-    let mut cache = Cache::new(padding.clone());
-    let first = texts
-        .iter()
-        .zip(&padding)
-        .flat_map(|(text, padding)| std::iter::repeat_n(&text[0], *padding).chain(text).copied());
-    let mut next = ids(first.collect(), texts.len(), device);
     for _ in 0..generation.max_tokens {
         if rows.iter().all(|row| row.answer.ended) {
             break;
         }
-        let hidden = model.go_on(next, &mut cache);
+        let hidden = model.go_on(next, cache);
         let tokens = hidden.dims()[1];
         let logits = model.logits(hidden.narrow(1, tokens - 1, 1));
         let vocabulary = logits.dims()[2];

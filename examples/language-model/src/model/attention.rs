@@ -1,13 +1,13 @@
 //! Attention in which several query heads share one head of keys and values.
 
 use burn::module::Module;
-use burn::tensor::activation::softmax;
-use burn::tensor::{Bool, DType, Device, Tensor};
+use burn::tensor::{Device, Tensor};
 use burn_goft::GoftLinear;
+use transformer_ops::{Attention as How, Spans, attention};
 
-use super::linear;
 use super::norm::RmsNorm;
 use super::rotary::Turns;
+use super::{apply, linear_layer};
 use crate::config::{DecoderConfig, QueryNorm};
 
 /// Attention with grouped heads.
@@ -33,7 +33,7 @@ pub(super) struct Attention {
     cap: Option<f64>,
 }
 
-/// Keys and values of earlier tokens, `[rows, key heads, tokens, width]`.
+/// Keys and values of earlier tokens, `[rows, tokens, key heads, width]`.
 #[derive(Clone, Debug)]
 pub(super) struct Kept {
     keys: Tensor<4>,
@@ -46,7 +46,7 @@ impl Attention {
         let (queries, keys) = (config.heads * width, config.key_heads * width);
         let (bias, output_bias) = config.attention_bias;
         let fused = config.kind.fused;
-        let apart = |outputs| (!fused).then(|| linear(hidden, outputs, bias, device));
+        let apart = |outputs| (!fused).then(|| linear_layer(hidden, outputs, bias, device));
         let norm = |whole: usize| {
             let width = match config.kind.query_norm {
                 QueryNorm::None => return None,
@@ -64,8 +64,8 @@ impl Attention {
             q_proj: apart(queries),
             k_proj: apart(keys),
             v_proj: apart(keys),
-            qkv_proj: fused.then(|| linear(hidden, queries + 2 * keys, bias, device)),
-            o_proj: linear(queries, hidden, output_bias, device),
+            qkv_proj: fused.then(|| linear_layer(hidden, queries + 2 * keys, bias, device)),
+            o_proj: linear_layer(queries, hidden, output_bias, device),
             q_norm: norm(queries),
             k_norm: norm(keys),
             heads: config.heads,
@@ -77,13 +77,13 @@ impl Attention {
         }
     }
 
-    /// `x` is `[rows, tokens, hidden]`. Scores are blocked where `blocked` is true; without it,
-    /// nothing is. Keys and values of earlier tokens come first and are kept with the new ones.
+    /// `x` is `[rows, tokens, hidden]`; each token looks at its span of all tokens. Keys and values of
+    /// earlier ones come first and are kept with the new ones.
     pub(super) fn forward(
         &self,
         x: Tensor<3>,
         turns: &Turns,
-        blocked: Option<&Tensor<4, Bool>>,
+        spans: &Spans,
         kept: Option<&mut Option<Kept>>,
     ) -> Tensor<3> {
         let [rows, tokens, _] = x.dims();
@@ -97,8 +97,8 @@ impl Attention {
                 let all = match kept.take() {
                     None => (key, value),
                     Some(Kept { keys, values }) => (
-                        Tensor::cat(vec![keys, key], 2),
-                        Tensor::cat(vec![values, value], 2),
+                        Tensor::cat(vec![keys, key], 1),
+                        Tensor::cat(vec![values, value], 1),
                     ),
                 };
                 *kept = Some(Kept {
@@ -108,15 +108,18 @@ impl Attention {
                 all
             }
         };
-        let mixed = self.mix(query, key, value, blocked);
-        let mixed = mixed.swap_dims(1, 2);
-        self.o_proj
-            .forward(mixed.reshape([rows, tokens, self.heads * self.head_dim]))
+        let how = How {
+            scale: self.scale,
+            cap: self.cap,
+        };
+        let mixed = attention(query, key, value, spans, how);
+        let mixed = mixed.reshape([rows, tokens, self.heads * self.head_dim]);
+        apply(&self.o_proj, mixed)
     }
 
     fn project(&self, x: Tensor<3>) -> (Tensor<3>, Tensor<3>, Tensor<3>) {
         if let Some(all) = &self.qkv_proj {
-            let all = all.forward(x);
+            let all = apply(all, x);
             let [queries, keys] = [self.heads, self.key_heads].map(|heads| heads * self.head_dim);
             let part = |start, count| all.clone().narrow(2, start, count);
             return (
@@ -127,7 +130,7 @@ impl Attention {
         }
         let one = |layer: &Option<GoftLinear>| {
             let layer = layer.as_ref().expect("three projections, or one for all");
-            layer.forward(x.clone())
+            apply(layer, x.clone())
         };
         (one(&self.q_proj), one(&self.k_proj), one(&self.v_proj))
     }
@@ -141,46 +144,9 @@ impl Attention {
         }
     }
 
-    /// `[rows, tokens, heads * width]` as `[rows, heads, tokens, width]`.
+    /// `[rows, tokens, heads * width]` as `[rows, tokens, heads, width]`.
     fn by_head(&self, x: Tensor<3>, heads: usize) -> Tensor<4> {
         let [rows, tokens, _] = x.dims();
         x.reshape([rows, tokens, heads, self.head_dim])
-            .swap_dims(1, 2)
-    }
-
-    fn mix(
-        &self,
-        query: Tensor<4>,
-        key: Tensor<4>,
-        value: Tensor<4>,
-        blocked: Option<&Tensor<4, Bool>>,
-    ) -> Tensor<4> {
-        let [rows, heads, tokens, width] = query.dims();
-        let shared = heads / self.key_heads;
-        // The queries that share a head of keys are the rows of one product.
-        let query = query.reshape([rows, self.key_heads, shared * tokens, width]);
-        let scores = query.mul_scalar(self.scale).matmul(key.transpose());
-        let scores = match self.cap {
-            Some(cap) => scores.div_scalar(cap).tanh().mul_scalar(cap),
-            None => scores,
-        };
-        let keys = scores.dims()[3];
-        let scores = scores.reshape([rows, heads, tokens, keys]);
-        let scores = match blocked {
-            Some(blocked) => {
-                let blocked = blocked.clone().expand([rows, heads, tokens, keys]);
-                scores.mask_fill(blocked, f32::MIN / 2.0)
-            }
-            None => scores,
-        };
-        // In f32 at least, as the models were trained.
-        let dtype = scores.dtype();
-        let scores = match dtype {
-            DType::F64 => scores,
-            _ => scores.cast(DType::F32),
-        };
-        let weights = softmax(scores, 3).cast(dtype);
-        let weights = weights.reshape([rows, self.key_heads, shared * tokens, keys]);
-        weights.matmul(value).reshape([rows, heads, tokens, width])
     }
 }

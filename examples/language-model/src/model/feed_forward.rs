@@ -1,12 +1,12 @@
 //! The gated feed-forward block.
 
 use burn::module::Module;
-use burn::tensor::activation::{gelu, gelu_approximate, silu};
 use burn::tensor::{Device, Tensor};
 use burn_goft::GoftLinear;
+use transformer_ops::{Activation, gated};
 
-use super::linear;
-use crate::config::{Activation, DecoderConfig};
+use super::{apply, linear_layer};
+use crate::config::DecoderConfig;
 
 /// `down(activation(gate x) * up x)`.
 ///
@@ -26,12 +26,12 @@ impl FeedForward {
     pub(super) fn new(config: &DecoderConfig, device: &Device) -> Self {
         let (hidden, inner) = (config.hidden, config.intermediate);
         let (bias, fused) = (config.feed_forward_bias, config.kind.fused);
-        let apart = || (!fused).then(|| linear(hidden, inner, bias, device));
+        let apart = || (!fused).then(|| linear_layer(hidden, inner, bias, device));
         Self {
             gate_proj: apart(),
             up_proj: apart(),
-            gate_up_proj: fused.then(|| linear(hidden, 2 * inner, bias, device)),
-            down_proj: linear(inner, hidden, bias, device),
+            gate_up_proj: fused.then(|| linear_layer(hidden, 2 * inner, bias, device)),
+            down_proj: linear_layer(inner, hidden, bias, device),
             activation: config.activation,
         }
     }
@@ -39,24 +39,16 @@ impl FeedForward {
     pub(super) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let (gate, up) = match (&self.gate_up_proj, &self.gate_proj, &self.up_proj) {
             (Some(both), ..) => {
-                let both = both.forward(x);
+                let both = apply(both, x);
                 let inner = both.dims()[2] / 2;
                 (
                     both.clone().narrow(2, 0, inner),
                     both.narrow(2, inner, inner),
                 )
             }
-            (None, Some(gate), Some(up)) => (gate.forward(x.clone()), up.forward(x)),
+            (None, Some(gate), Some(up)) => (apply(gate, x.clone()), apply(up, x)),
             _ => unreachable!("gate and up, or one for both"),
         };
-        self.down_proj.forward(self.activate(gate) * up)
-    }
-
-    fn activate(&self, x: Tensor<3>) -> Tensor<3> {
-        match self.activation {
-            Activation::Silu => silu(x),
-            Activation::Gelu => gelu(x),
-            Activation::GeluTanh => gelu_approximate(x),
-        }
+        apply(&self.down_proj, gated(gate, up, self.activation))
     }
 }

@@ -1,6 +1,6 @@
 //! Which tokens look at which.
 
-use burn::tensor::{Bool, Device, Tensor, TensorData};
+use std::ops::Range;
 
 /// The places of tokens in their texts. Rows may hold several texts one behind another; a token
 /// looks at earlier ones of its own text alone.
@@ -51,44 +51,41 @@ impl Layout {
         &self.positions
     }
 
-    /// True where a score is blocked, `[rows, 1, tokens, tokens]`.
-    pub(super) fn blocked(&self, window: Option<usize>, device: &Device) -> Tensor<4, Bool> {
-        let (rows, tokens) = (self.positions.len(), self.tokens());
-        let mut blocked = Vec::with_capacity(rows * tokens * tokens);
-        for texts in &self.texts {
-            for query in 0..tokens {
-                let sees = |key: usize| {
-                    let near = window.is_none_or(|window| query < key + window);
-                    key <= query && near && texts[key] == texts[query]
-                };
-                blocked.extend((0..tokens).map(|key| !sees(key)));
-            }
-        }
-        Tensor::from_data(TensorData::new(blocked, [rows, 1, tokens, tokens]), device)
+    /// What each token looks at.
+    pub(super) fn spans(&self, window: Option<usize>) -> Vec<Vec<Range<usize>>> {
+        let row = |texts: &Vec<usize>| {
+            let mut first = 0;
+            let span = |token: usize| {
+                if token > 0 && texts[token] != texts[token - 1] {
+                    first = token;
+                }
+                within(first, token, window)
+            };
+            (0..texts.len()).map(span).collect()
+        };
+        self.texts.iter().map(row).collect()
     }
 }
 
-/// True where a score of new tokens behind `earlier` ones is blocked, `[rows, 1, tokens, all]`; none
-/// if nothing is. Rows begin with so many tokens of padding.
+/// What new tokens behind `earlier` ones look at. Rows begin with so many tokens of padding.
 pub(super) fn behind(
     padding: &[usize],
     earlier: usize,
     tokens: usize,
     window: Option<usize>,
-    device: &Device,
-) -> Option<Tensor<4, Bool>> {
-    let all = earlier + tokens;
-    let within = window.is_none_or(|window| all <= window);
-    if tokens == 1 && within && padding.iter().all(|padding| *padding == 0) {
-        return None;
-    }
-    let mut blocked = Vec::with_capacity(padding.len() * tokens * all);
-    for padding in padding {
-        for query in earlier..all {
-            let far = |key: usize| window.is_some_and(|window| query >= key + window);
-            blocked.extend((0..all).map(|key| key > query || key < *padding || far(key)));
-        }
-    }
-    let data = TensorData::new(blocked, [padding.len(), 1, tokens, all]);
-    Some(Tensor::from_data(data, device))
+) -> Vec<Vec<Range<usize>>> {
+    let row = |padding: &usize| {
+        let tokens = earlier..earlier + tokens;
+        tokens
+            .map(|token| within(*padding, token, window))
+            .collect()
+    };
+    padding.iter().map(row).collect()
+}
+
+/// A token and those before it, from `first` on and as near as the window says.
+fn within(first: usize, token: usize, window: Option<usize>) -> Range<usize> {
+    let nearest = window.map_or(0, |window| (token + 1).saturating_sub(window));
+    let end = token + 1;
+    first.max(nearest).min(end)..end
 }

@@ -12,9 +12,10 @@ mod rotary;
 
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
-use burn::tensor::{Bool, Device, Int, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 use burn_goft::{GoftLinear, parameters};
 use burn_goft_finetune::{Head, Predicted};
+use transformer_ops::{Spans, linear};
 
 use attention::{Attention, Kept};
 use feed_forward::FeedForward;
@@ -91,7 +92,7 @@ impl Cache {
 /// What the layers of one kind have in common in one forward pass.
 struct Common {
     turns: Turns,
-    blocked: Option<Tensor<4, Bool>>,
+    spans: Spans,
 }
 
 impl CausalLm {
@@ -128,7 +129,7 @@ impl CausalLm {
         let device = ids.device();
         let common = |layer: &LayerConfig| Common {
             turns: Turns::new(&layer.rotary, layout.positions(), &device),
-            blocked: Some(layout.blocked(layer.window, &device)),
+            spans: Spans::new(&layout.spans(layer.window), &device),
         };
         self.model.forward(ids, &common, None)
     }
@@ -141,16 +142,22 @@ impl CausalLm {
     /// The logits of vectors behind the last layer.
     pub fn logits(&self, hidden: Tensor<3>) -> Tensor<3> {
         let logits = match &self.lm_head {
-            Some(head) => head.forward(hidden),
-            None => {
-                let table = self.model.embed_tokens.weight.val().transpose();
-                hidden.matmul(table.unsqueeze())
-            }
+            Some(head) => linear(hidden, head.weight.val(), None),
+            None => linear(
+                hidden,
+                self.model.embed_tokens.weight.val().transpose(),
+                None,
+            ),
         };
         match self.logit_cap {
             Some(cap) => logits.div_scalar(cap).tanh().mul_scalar(cap),
             None => logits,
         }
+    }
+
+    /// Number of tokens that it knows.
+    pub fn vocabulary(&self) -> usize {
+        self.model.embed_tokens.weight.shape()[0]
     }
 
     /// How well the next tokens of a batch are predicted, without all logits at once.
@@ -210,7 +217,10 @@ impl CausalLm {
         let positions: Vec<Vec<usize>> = positions.collect();
         let common = |layer: &LayerConfig| Common {
             turns: Turns::new(&layer.rotary, &positions, &device),
-            blocked: mask::behind(&cache.padding, earlier, tokens, layer.window, &device),
+            spans: Spans::new(
+                &mask::behind(&cache.padding, earlier, tokens, layer.window),
+                &device,
+            ),
         };
         let mut layers = std::mem::take(&mut cache.layers);
         layers.resize(self.model.layers.len(), None);
@@ -268,7 +278,7 @@ impl Layer {
         let inner = by(&self.input_layernorm, x.clone());
         let inner = self
             .self_attn
-            .forward(inner, &common.turns, common.blocked.as_ref(), kept);
+            .forward(inner, &common.turns, &common.spans, kept);
         if self.norms == Norms::Before {
             let x = x + inner;
             let inner = self.post_attention_layernorm.forward(x.clone());
@@ -289,7 +299,12 @@ fn trains(layer: &impl Module) -> bool {
         .any(|parameter| parameter.trainable)
 }
 
-fn linear(inputs: usize, outputs: usize, bias: bool, device: &Device) -> GoftLinear {
+/// A layer's result, in the time of reading its weight where there are few vectors.
+fn apply(layer: &GoftLinear, x: Tensor<3>) -> Tensor<3> {
+    layer.forward_with(x, linear)
+}
+
+fn linear_layer(inputs: usize, outputs: usize, bias: bool, device: &Device) -> GoftLinear {
     let config = LinearConfig::new(inputs, outputs).with_bias(bias);
     config.init(device).into()
 }

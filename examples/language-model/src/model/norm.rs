@@ -1,7 +1,8 @@
 //! Root mean square layer norm.
 
 use burn::module::{Module, Param};
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{Device, Tensor};
+use transformer_ops::rms_norm;
 
 /// Vectors divided by their root mean square and multiplied by a weight, or by one more than it.
 ///
@@ -25,18 +26,11 @@ impl RmsNorm {
 
     /// Along the last axis; the mean square is taken in f32 at least, as the models were trained.
     pub(super) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let dtype = x.dtype();
-        let wide = match dtype {
-            DType::F64 => x,
-            _ => x.cast(DType::F32),
-        };
-        let mean = wide.clone().square().mean_dim(D - 1);
-        let scale = mean.add_scalar(self.epsilon).sqrt().recip();
-        let weight = self.weight.val().cast(wide.dtype());
+        let weight = self.weight.val();
         let weight = match self.offset {
             true => weight.add_scalar(1.0),
             false => weight,
         };
-        (wide * scale * weight.unsqueeze()).cast(dtype)
+        rms_norm(x, weight, self.epsilon)
     }
 }

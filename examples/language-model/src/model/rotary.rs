@@ -1,15 +1,16 @@
 //! Rotary position embeddings: pairs of coordinates of queries and keys, turned by the position.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use transformer_ops::rotate_positions;
 
 use crate::config::RotarySettings;
 
 /// Cosines and sines of some positions, for one kind of layer.
 #[derive(Clone, Debug)]
 pub(super) struct Turns {
-    /// `[rows or 1, 1, tokens, dim / 2]`.
-    cos: Tensor<4>,
-    sin: Tensor<4>,
+    /// `[rows or 1, tokens, dim / 2]`.
+    cos: Tensor<3>,
+    sin: Tensor<3>,
 }
 
 impl Turns {
@@ -27,7 +28,7 @@ impl Turns {
             // In f32, as the models were trained.
             positions.flat_map(|position| frequencies.iter().map(move |f| *position as f32 * f))
         };
-        let shape = [positions.len(), 1, tokens, frequencies.len()];
+        let shape = [positions.len(), tokens, frequencies.len()];
         let table = |values: Vec<f32>| Tensor::from_data(TensorData::new(values, shape), device);
         Self {
             cos: table(angles().map(|angle| factor * angle.cos()).collect()),
@@ -35,24 +36,8 @@ impl Turns {
         }
     }
 
-    /// Turns `[rows, heads, tokens, width]`: the first half of the turned coordinates against the
-    /// second, as transformers does; the coordinates behind them stay.
+    /// Turns `[rows, tokens, heads, width]`.
     pub(super) fn apply(&self, x: Tensor<4>) -> Tensor<4> {
-        let [rows, heads, tokens, width] = x.dims();
-        let half = self.cos.dims()[3];
-        let part = |start: usize, count: usize| {
-            x.clone()
-                .slice([0..rows, 0..heads, 0..tokens, start..start + count])
-        };
-        let (first, second) = (part(0, half), part(half, half));
-        let [cos, sin] = [&self.cos, &self.sin].map(|table| table.clone().cast(x.dtype()));
-        let mut parts = vec![
-            first.clone() * cos.clone() - second.clone() * sin.clone(),
-            second * cos + first * sin,
-        ];
-        if 2 * half < width {
-            parts.push(part(2 * half, width - 2 * half));
-        }
-        Tensor::cat(parts, 3)
+        rotate_positions(x, self.cos.clone(), self.sin.clone())
     }
 }

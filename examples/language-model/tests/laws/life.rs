@@ -19,6 +19,7 @@ fn settings(model: &Path, data: &Path, out: &Path, method: &str) -> RunConfig {
         batch_size: 5,
         learning_rate: Some(match method {
             "full" => 1e-2,
+            "lora" => 2e-2,
             _ => 5e-2,
         }),
         ..RunConfig::new(model, data, out, method)
@@ -32,6 +33,7 @@ fn answers(model: &CausalLm, folder: &Path) -> Vec<String> {
         sampling: Sampling::default(),
         max_tokens: 8,
         ends: vec![2],
+        stops: Vec::new(),
         seed: 0,
     };
     let questions = common::FACTS.map(|(thing, _)| {
@@ -59,6 +61,8 @@ fn what_is_learned_is_answered_adapted_and_merged() {
         ("gemma3", "oft"),
         ("phi3", "hra"),
         ("olmo2", "goft-star"),
+        ("llama3", "lora"),
+        ("qwen2", "full"),
     ] {
         let (place, folder) = common::model(kind);
         let data = common::data(&place);
@@ -104,7 +108,11 @@ fn what_is_learned_is_answered_adapted_and_merged() {
         // Onto the merged model the adapter does not go again.
         let twice = with_adapter(load(&merged), &merged, &run);
         assert!(
-            matches!(twice, Err(Error::Goft(error)) if error.is_mismatch()),
+            match twice {
+                Err(Error::Goft(error)) => error.is_mismatch(),
+                Err(Error::Run { .. }) => ["lora", "full"].contains(&method),
+                _ => false,
+            },
             "{kind} {method}"
         );
     }
@@ -169,18 +177,18 @@ fn what_was_trained_on_other_weights_is_refused() {
         with_adapter(model, &folder, &run)
     };
     load().unwrap();
-    let merged = merge(&folder, &run, &place.path().join("merged"), &Device::flex());
-    let message = merged.unwrap_err().to_string();
-    assert!(
-        message.contains("no adapter that can be merged"),
-        "{message}"
-    );
     let path = folder.join("model.safetensors");
     let mut bytes = std::fs::read(&path).unwrap();
     let last = bytes.len() - 3;
     bytes[last] ^= 1;
     std::fs::write(&path, bytes).unwrap();
     let message = load().unwrap_err().to_string();
+    assert!(
+        message.contains("it was trained on other weights"),
+        "{message}"
+    );
+    let merged = merge(&folder, &run, &place.path().join("merged"), &Device::flex());
+    let message = merged.unwrap_err().to_string();
     assert!(
         message.contains("it was trained on other weights"),
         "{message}"

@@ -1,8 +1,11 @@
 //! What holds for a language model, from its files to its answers.
 
 mod common;
+mod compared;
 mod life;
 mod masks;
+mod measures;
 mod parity;
 mod pretrained;
 mod refusals;
+mod talk;

@@ -72,6 +72,7 @@ fn smollm2_computes_and_says_what_transformers_does() {
             sampling: Sampling::default(),
             max_tokens: row.answer.len(),
             ends: ends.clone(),
+            stops: Vec::new(),
             seed: 0,
         };
         let go_on = &mut |_, _| ControlFlow::Continue(());

@@ -1,0 +1,73 @@
+//! How much memory a training step takes, before it does.
+
+use std::fmt;
+
+use crate::config::DecoderConfig;
+
+/// Bytes of a training step, by what they are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Estimate {
+    /// The model, read as f32.
+    pub weights: u64,
+    /// What is trained, with its gradient and the optimizer's two moments.
+    pub trained: u64,
+    /// What the layers keep of each token for the backward pass.
+    pub kept: u64,
+    /// Logits of the positions that are learned, those that are in memory at a time, and their
+    /// derivatives.
+    pub logits: u64,
+}
+
+const FLOAT: u64 = 4;
+
+/// Logits that are in memory at a time, as `burn_goft_finetune::Head` has them.
+const LOGITS: usize = 1 << 24;
+
+impl Estimate {
+    /// For so many tokens in a batch, trained numbers and numbers in all.
+    pub fn new(config: &DecoderConfig, tokens: usize, trained: usize, total: usize) -> Self {
+        let (queries, keys) = (
+            config.heads * config.head_dim,
+            config.key_heads * config.head_dim,
+        );
+        // Of a token and layer: the vectors before and behind both norms, queries, keys and values as
+        // attention sees them and what it gives, and gate, up and their product. What an adapter
+        // rotates is one of these.
+        let of_layer = 4 * config.hidden + 2 * queries + 2 * keys + 3 * config.intermediate;
+        let kept = tokens * of_layer * config.layers.len();
+        let logits = (tokens * config.vocabulary).min(LOGITS.max(config.vocabulary));
+        Self {
+            weights: FLOAT * (total - trained.min(total)) as u64,
+            trained: 4 * FLOAT * trained as u64,
+            kept: FLOAT * kept as u64,
+            logits: 2 * FLOAT * logits as u64,
+        }
+    }
+
+    /// All of them.
+    pub fn sum(&self) -> u64 {
+        self.weights + self.trained + self.kept + self.logits
+    }
+}
+
+impl fmt::Display for Estimate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "about {} for a step: weights {}, what is trained {}, kept for the backward pass {}, logits {}",
+            size(self.sum()),
+            size(self.weights),
+            size(self.trained),
+            size(self.kept),
+            size(self.logits)
+        )
+    }
+}
+
+/// In the unit that people read.
+pub(crate) fn size(bytes: u64) -> String {
+    match bytes as f64 / f64::from(1 << 20) {
+        mebibytes if mebibytes >= 1024.0 => format!("{:.1} GiB", mebibytes / 1024.0),
+        mebibytes => format!("{mebibytes:.0} MiB"),
+    }
+}
