@@ -4,7 +4,7 @@
 /// What is added and taken off again to round to a whole number.
 const ROUND: f32 = 12_582_912.0;
 
-/// `e^x`, to 2 units in the last place; 0 below -87.3, and no more than `e^88`. NaN stays.
+/// `e^x`, to 2.5e-7 of its value; 0 below -87.3, and no more than `e^88`. NaN stays.
 #[inline(always)]
 pub(super) fn exp(x: f32) -> f32 {
     let within = x.clamp(-87.3, 88.0);
