@@ -3,7 +3,7 @@
 //!
 //! Each is one operation of burn's graph. It keeps its inputs for the backward pass and nothing
 //! else: scores of attention are computed again, a block of queries at a time, and are never all in
-//! memory. On the CPU (feature `flex`, f32) each is one pass over memory in vector instructions;
+//! memory. On the CPU (feature `flex`, f32) each is written for vector instructions and caches;
 //! elsewhere, and in other dtypes, it is composed of burn's operations, which is also its
 //! definition.
 //!

@@ -1,4 +1,4 @@
-//! One pass each on burn's CPU backend, for contiguous f32; the portable body for the rest.
+//! Kernels for burn's CPU backend, for contiguous f32; the portable body for the rest.
 #![expect(
     clippy::extra_unused_type_parameters,
     reason = "`S` is the instruction set that `with_simd` compiles a body for; the compiler vectorizes plain loops with it"
