@@ -215,6 +215,18 @@ mod numeric;
         reason = "the dispatcher has no backend to pass them to"
     )
 )]
+mod packed;
+#[cfg_attr(
+    feature = "ndarray",
+    expect(deprecated, reason = "the operation lists ndarray among its backends")
+)]
+#[cfg_attr(
+    not(any(feature = "flex", feature = "ndarray", feature = "cubecl-backend")),
+    expect(
+        unused_variables,
+        reason = "the dispatcher has no backend to pass them to"
+    )
+)]
 mod pairs;
 #[cfg(feature = "train")]
 mod train;
@@ -234,6 +246,7 @@ pub use model::{
     Uncovered, parameters, visit_parameters,
 };
 pub use nn::GoftLinearConfig;
+pub use packed::{PackedOps, packed_linear};
 pub use pairs::{
     GivensOps, Level, OrthogonalityError, QuasiBounds, RotationPlan, Topology, Turn,
     orthogonality_error, quasi_bounds, rotate, rotate_portable, rotate_transpose,

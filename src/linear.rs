@@ -7,13 +7,13 @@ use burn::module::{
     ModuleVisitor, Param,
 };
 use burn::nn::Linear;
-use burn::tensor::module::linear;
 use burn::tensor::{Device, Tensor};
 
 use crate::adapter::GoftAdapter;
 use crate::checkpoint::{AdapterFile, IntoAdapterFile};
 use crate::error::Error;
 use crate::model::{Goft, GoftModule};
+use crate::packed::packed_linear;
 
 /// A drop-in for burn's [`Linear`] that applies a GOFT adapter to its input.
 ///
@@ -26,7 +26,7 @@ use crate::model::{Goft, GoftModule};
 #[cfg_attr(not(docsrs), doc = "`y = (x R diag(s_in)) W diag(s_out) + b`")]
 ///
 /// which is the layer that the weight side gives, computed without an effective weight: `W` stays
-/// as it was loaded, untracked and, if it is quantized, packed; in the backward pass no
+/// as it was loaded, untracked and, if it is quantized, packed, in the backward pass too; no
 /// `d_input x d_output` gradient is formed.
 ///
 /// burn's LoRA on this layer is computed the same way, beside the frozen product:
@@ -127,7 +127,7 @@ impl GoftLinear {
     /// # Numerical behavior
     ///
     /// The rotation computes at least in f32 and returns the dtype of `input`; the product is that
-    /// of `Linear`. An adapter along the weight's other axis
+    /// of `Linear`, or [`packed_linear`] where the weight is packed. An adapter along the weight's other axis
     /// ([`Override::with_axis`](crate::Override::with_axis)) rotates the output instead of the
     /// input.
     ///
@@ -135,11 +135,11 @@ impl GoftLinear {
     ///
     /// If the last axis of `input` is not `d_input`.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        self.forward_with(input, linear)
+        self.forward_with(input, packed_linear)
     }
 
-    /// Applies the layer with a product of the caller's own, which computes what burn's
-    /// [`linear`] does, `x W + b`: one for few vectors, say, or for packed weights.
+    /// Applies the layer with a product of the caller's own, which computes what
+    /// [`packed_linear`] does, `x W + b`: one for few vectors, say.
     ///
     /// # Example
     ///

@@ -1,6 +1,7 @@
 //! `GoftLinear` is a `Linear` to everything around it.
 
 mod life;
+mod packed;
 mod quantized;
 
 use burn::module::Module;

@@ -1,0 +1,238 @@
+//! burn's CPU backend, in f32: the weight is unpacked in panels that stay in a cache, and for a few
+//! vectors it is multiplied as it is.
+
+use burn::backend::flex::{FlexQTensor, FlexTensor, Layout};
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::tensor::{FloatTensor, QuantizedTensor};
+use burn::backend::{Bytes, Flex, TensorMetadata};
+use burn::tensor::{DType, Shape};
+use rayon::prelude::*;
+
+use super::PackedOps;
+use super::ops::portable;
+
+/// Numbers of a weight that are dense at a time: 4 MiB.
+const PANEL: usize = 1 << 20;
+
+/// So many vectors make it worth unpacking a weight before it is multiplied.
+const MANY: usize = 8;
+
+/// Columns that a thread takes at a time for a few vectors.
+const COLUMNS: usize = 256;
+
+impl PackedOps for Flex {
+    fn packed_product(
+        x: FloatTensor<Self>,
+        weight: QuantizedTensor<Self>,
+        transposed: bool,
+    ) -> FloatTensor<Self> {
+        let known = x.dtype() == DType::F32;
+        match Packed::of(&weight).filter(|_| known) {
+            Some(packed) if transposed => packed.transposed_product(x),
+            Some(packed) if x.shape()[0] < MANY => packed.few(&x.to_contiguous()),
+            Some(packed) => packed.product(x),
+            None => portable::<Self>(x, weight, transposed),
+        }
+    }
+}
+
+/// A weight `[rows, columns]` with a scale for each block of values.
+struct Packed<'a> {
+    values: &'a [i8],
+    scales: &'a [f32],
+    rows: usize,
+    columns: usize,
+    /// Rows and columns of a block.
+    block: [usize; 2],
+}
+
+impl<'a> Packed<'a> {
+    /// None for scales of scales, and for weights that do not lie row by row.
+    fn of(weight: &'a FlexQTensor) -> Option<Self> {
+        let DType::QFloat(scheme) = weight.dtype() else {
+            return None;
+        };
+        let shape = weight.shape();
+        let (rows, columns) = (shape[0], shape[1]);
+        let block = match (scheme.block_size(), scheme.tensor_scale()) {
+            (Some(block), None) => {
+                let sizes = block.to_dim_vec(2);
+                [usize::from(sizes[0]), usize::from(sizes[1])]
+            }
+            (None, Some(_)) => [rows, columns],
+            _ => return None,
+        };
+        let whole = rows % block[0] == 0 && columns % block[1] == 0;
+        let packed = Self {
+            values: weight.tensor().as_slice()?,
+            scales: weight.scales(),
+            rows,
+            columns,
+            block,
+        };
+        (whole && packed.values.len() == rows * columns).then_some(packed)
+    }
+
+    /// The scale of a value.
+    fn scale(&self, row: usize, column: usize) -> f32 {
+        let [rows, columns] = self.block;
+        self.scales[row / rows * (self.columns / columns) + column / columns]
+    }
+
+    /// Values of some columns of a row with their scales, in runs that share one.
+    fn runs(
+        &self,
+        row: usize,
+        from: usize,
+        to: usize,
+    ) -> impl Iterator<Item = (usize, f32, &'a [i8])> {
+        let width = self.block[1];
+        let mut column = from;
+        std::iter::from_fn(move || {
+            (column < to).then(|| {
+                let start = column;
+                column = ((start / width + 1) * width).min(to);
+                let values = &self.values[row * self.columns..];
+                (start - from, self.scale(row, start), &values[start..column])
+            })
+        })
+    }
+
+    /// The dense numbers of some rows and columns.
+    fn panel(&self, rows: [usize; 2], columns: [usize; 2]) -> FlexTensor {
+        let width = columns[1] - columns[0];
+        let mut dense = vec![0.0; (rows[1] - rows[0]) * width];
+        // Some rows a thread.
+        let some = ((1 << 14) / width).max(1);
+        let parts = dense.par_chunks_mut(some * width).enumerate();
+        parts.for_each(|(part, dense)| unpack(self, dense, rows[0] + part * some, columns));
+        tensor(dense, [rows[1] - rows[0], width])
+    }
+
+    /// `x W`, some columns of `W` at a time.
+    fn product(&self, x: FlexTensor) -> FlexTensor {
+        let width = (PANEL / self.rows).max(MANY).min(self.columns);
+        if width == self.columns {
+            return Flex::float_matmul(x, self.panel([0, self.rows], [0, self.columns]));
+        }
+        let parts = (0..self.columns).step_by(width).map(|from| {
+            let to = (from + width).min(self.columns);
+            let panel = self.panel([0, self.rows], [from, to]);
+            (from, to, Flex::float_matmul(x.clone(), panel))
+        });
+        beside(parts, x.shape()[0], self.columns)
+    }
+
+    /// `x W^T`, some rows of `W` at a time.
+    fn transposed_product(&self, x: FlexTensor) -> FlexTensor {
+        let height = (PANEL / self.columns).max(MANY).min(self.rows);
+        let part = |from: usize| {
+            let to = (from + height).min(self.rows);
+            let panel = self.panel([from, to], [0, self.columns]);
+            let part = Flex::float_matmul(x.clone(), Flex::float_swap_dims(panel, 0, 1));
+            (from, to, part)
+        };
+        if height == self.rows {
+            return part(0).2;
+        }
+        let parts = (0..self.rows).step_by(height).map(part);
+        beside(parts, x.shape()[0], self.rows)
+    }
+
+    /// `x W` for a few vectors, each packed value read once.
+    fn few(&self, x: &FlexTensor) -> FlexTensor {
+        let vectors = x.shape()[0];
+        let values: &[f32] = x.as_slice().expect("made contiguous before");
+        let parts: Vec<Vec<f32>> = (0..self.columns.div_ceil(COLUMNS))
+            .into_par_iter()
+            .map(|part| {
+                let from = part * COLUMNS;
+                let to = (from + COLUMNS).min(self.columns);
+                let mut sums = vec![0.0; vectors * (to - from)];
+                multiply(self, &mut sums, values, [from, to]);
+                sums
+            })
+            .collect();
+        let mut product = vec![0.0; vectors * self.columns];
+        for (part, sums) in parts.iter().enumerate() {
+            let width = sums.len() / vectors;
+            for (vector, sums) in sums.chunks_exact(width).enumerate() {
+                let start = vector * self.columns + part * COLUMNS;
+                product[start..start + width].copy_from_slice(sums);
+            }
+        }
+        tensor(product, [vectors, self.columns])
+    }
+}
+
+/// Results of some columns each, as one.
+fn beside(
+    parts: impl Iterator<Item = (usize, usize, FlexTensor)>,
+    rows: usize,
+    columns: usize,
+) -> FlexTensor {
+    let mut whole = vec![0.0; rows * columns];
+    for (from, to, part) in parts {
+        let part = part.to_contiguous();
+        let part: &[f32] = part.as_slice().expect("made contiguous before");
+        let rows = whole.chunks_exact_mut(columns);
+        for (row, part) in rows.zip(part.chunks_exact(to - from)) {
+            row[from..to].copy_from_slice(part);
+        }
+    }
+    tensor(whole, [rows, columns])
+}
+
+fn tensor(values: Vec<f32>, shape: [usize; 2]) -> FlexTensor {
+    let layout = Layout::contiguous(Shape::from(shape));
+    FlexTensor::new(Bytes::from_elems(values), layout, DType::F32)
+}
+
+/// Rows from this one on, some columns of each.
+#[macerator::with_simd]
+#[expect(
+    clippy::extra_unused_type_parameters,
+    reason = "`S` is the instruction set that the body is compiled for"
+)]
+fn unpack<'a, S: macerator::Simd>(
+    packed: &Packed<'a>,
+    dense: &mut [f32],
+    from_row: usize,
+    columns: [usize; 2],
+) {
+    let [from, to] = columns;
+    let rows = dense.chunks_exact_mut(to - from);
+    for (row, dense) in (from_row..).zip(rows) {
+        for (start, scale, values) in packed.runs(row, from, to) {
+            for (dense, value) in dense[start..].iter_mut().zip(values) {
+                *dense = scale * f32::from(*value);
+            }
+        }
+    }
+}
+
+/// Adds to `sums [n, columns]` the products of `x [n, rows]` with some columns.
+#[macerator::with_simd]
+#[expect(
+    clippy::extra_unused_type_parameters,
+    reason = "`S` is the instruction set that the body is compiled for"
+)]
+fn multiply<'a, S: macerator::Simd>(
+    packed: &Packed<'a>,
+    sums: &mut [f32],
+    x: &[f32],
+    columns: [usize; 2],
+) {
+    let [from, to] = columns;
+    for row in 0..packed.rows {
+        for (start, scale, values) in packed.runs(row, from, to) {
+            let vectors = sums.chunks_exact_mut(to - from);
+            for (sums, x) in vectors.zip(x.chunks_exact(packed.rows)) {
+                let factor = x[row] * scale;
+                for (sum, value) in sums[start..].iter_mut().zip(values) {
+                    *sum += factor * f32::from(*value);
+                }
+            }
+        }
+    }
+}
