@@ -80,27 +80,31 @@ impl TakenOver for MultiHeadAttention {
     }
 }
 
+/// Alone, so that no other law draws between the two.
 #[test]
 fn dropout_acts_in_training_and_draws_what_burns_does() {
-    for (_, device) in common::devices() {
-        let device = device.autodiff();
-        let config = MultiHeadAttentionConfig::new(WIDTH, 2).with_dropout(0.4);
-        let burns = fill(config.init(&device), 1);
-        let here = GoftMultiHeadAttention::from(burns.clone());
-        let x = input(11, [BATCH, TOKENS, WIDTH], &device);
-        device.seed(3);
-        let expected = burns.forward(attention::MhaInput::self_attn(x.clone()));
-        device.seed(3);
-        let found = here.forward(MhaInput::self_attn(x.clone()));
-        assert_eq!(
-            models::bits(&found.weights),
-            models::bits(&expected.weights)
-        );
-        let still = here
-            .valid()
-            .forward(MhaInput::self_attn(x.without_autodiff()));
-        assert_ne!(models::bits(&found.weights), models::bits(&still.weights));
-    }
+    let law = "nn::attention::dropout_acts_in_training_and_draws_what_burns_does";
+    common::in_its_own_process(law, || {
+        for (_, device) in common::devices() {
+            let device = device.autodiff();
+            let config = MultiHeadAttentionConfig::new(WIDTH, 2).with_dropout(0.4);
+            let burns = fill(config.init(&device), 1);
+            let here = GoftMultiHeadAttention::from(burns.clone());
+            let x = input(11, [BATCH, TOKENS, WIDTH], &device);
+            device.seed(3);
+            let expected = burns.forward(attention::MhaInput::self_attn(x.clone()));
+            device.seed(3);
+            let found = here.forward(MhaInput::self_attn(x.clone()));
+            assert_eq!(
+                models::bits(&found.weights),
+                models::bits(&expected.weights)
+            );
+            let still = here
+                .valid()
+                .forward(MhaInput::self_attn(x.without_autodiff()));
+            assert_ne!(models::bits(&found.weights), models::bits(&still.weights));
+        }
+    });
 }
 
 #[test]
