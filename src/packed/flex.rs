@@ -190,10 +190,6 @@ fn tensor(values: Vec<f32>, shape: [usize; 2]) -> FlexTensor {
 
 /// Rows from this one on, some columns of each.
 #[macerator::with_simd]
-#[expect(
-    clippy::extra_unused_type_parameters,
-    reason = "`S` is the instruction set that the body is compiled for"
-)]
 fn unpack<'a, S: macerator::Simd>(
     packed: &Packed<'a>,
     dense: &mut [f32],
@@ -213,10 +209,6 @@ fn unpack<'a, S: macerator::Simd>(
 
 /// Adds to `sums [n, columns]` the products of `x [n, rows]` with some columns.
 #[macerator::with_simd]
-#[expect(
-    clippy::extra_unused_type_parameters,
-    reason = "`S` is the instruction set that the body is compiled for"
-)]
 fn multiply<'a, S: macerator::Simd>(
     packed: &Packed<'a>,
     sums: &mut [f32],

@@ -1,6 +1,7 @@
 //! burn's LoRA.
 
 use burn::module::{Lora, Module, ParamGroup};
+use burn::tensor::{DType, FloatDType};
 use burn_goft::parameters;
 
 use crate::attachment::Attachment;
@@ -11,7 +12,11 @@ use crate::start;
 pub(crate) fn attach<M: Module>(model: M, how: &Attachment) -> Result<M, Error> {
     let targets = parameters(&model).into_iter();
     let targets = targets.filter(|parameter| how.paths.contains(&parameter.path));
-    let smallest = targets.filter_map(|target| Some((*target.shape.iter().min()?, target)));
+    let targets: Vec<_> = targets.collect();
+    let low = targets.iter().any(|target| target.dtype != DType::F64);
+    let smallest = targets
+        .iter()
+        .filter_map(|target| Some((*target.shape.iter().min()?, target)));
     if let Some((most, target)) = smallest.min_by_key(|(most, _)| *most)
         && how.rank > most
     {
@@ -21,7 +26,11 @@ pub(crate) fn attach<M: Module>(model: M, how: &Attachment) -> Result<M, Error> 
             how.rank, target.path, target.shape
         )));
     }
-    let lora = Lora::new(how.rank, 2.0 * how.rank as f64);
+    let mut lora = Lora::new(how.rank, 2.0 * how.rank as f64);
+    if low {
+        // burn would give the factors the precision of what they stand beside.
+        lora = lora.set_dtype(FloatDType::F32);
+    }
     let chosen = ParamGroup::from_paths(how.paths.clone());
     let model = model.apply_lora(lora.set_param_group(chosen));
     Ok(start::draw_again(model, how.seed))

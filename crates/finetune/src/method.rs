@@ -1,6 +1,7 @@
 //! A way to fine-tune.
 
 use burn::module::{Module, ParamGroup};
+use burn::tensor::DType;
 use burn_goft::{Goft, GoftModule, parameters};
 
 use crate::attachment::Attachment;
@@ -80,8 +81,9 @@ impl Method {
     ///
     /// # Errors
     ///
-    /// [`Error::Settings`] for an invalid glob, or one that matches nothing, and for globs where the
-    /// method takes none.
+    /// [`Error::Settings`] for an invalid glob, or one that matches nothing, for globs where the
+    /// method takes none, and for a method that trains the parameters themselves where one is packed or
+    /// of half precision.
     pub fn targets<M: Module>(
         &self,
         model: &M,
@@ -94,7 +96,11 @@ impl Method {
                 self.name
             )));
         }
-        self.targets.choose(model, body, globs)
+        let chosen = self.targets.choose(model, body, globs)?;
+        if matches!(self.attach, Attach::Targets) {
+            refuse_low_precision(model, &chosen, self.name)?;
+        }
+        Ok(chosen)
     }
 
     /// Attaches the method; the heads are trained as well, everything else is frozen.
@@ -119,5 +125,19 @@ impl Method {
                 Ok(start::draw_again(model, how.seed))
             }
         }
+    }
+}
+
+/// Updates of a training are too small for the steps between numbers of half precision.
+fn refuse_low_precision<M: Module>(model: &M, chosen: &[String], name: &str) -> Result<(), Error> {
+    let low = parameters(model).into_iter().find(|known| {
+        chosen.contains(&known.path) && !matches!(known.dtype, DType::F32 | DType::F64)
+    });
+    match low {
+        None => Ok(()),
+        Some(low) => Err(Error::Settings(format!(
+            "`{name}` trains `{}` itself, which is kept in {:?}; keep the model in f32, or take a method that trains an adapter",
+            low.path, low.dtype
+        ))),
     }
 }

@@ -21,9 +21,9 @@ pub mod training;
 
 pub use burn_goft_finetune::Error;
 pub use compare::{CompareConfig, compare};
-pub use folder::{Pretrained, find};
+pub use folder::{Base, Pretrained, find};
 pub use memory::Estimate;
-pub use merge::merge;
-pub use run::{Outcome, train, with_adapter};
+pub use merge::{LogitDifference, merge};
+pub use run::{Outcome, base_of, train, with_adapter};
 pub use settings::RunConfig;
 pub use targets::{PRESETS, globs};

@@ -3,11 +3,12 @@
 use std::fmt;
 
 use crate::config::DecoderConfig;
+use crate::folder::Base;
 
 /// Bytes of a training step, by what they are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Estimate {
-    /// The model, read as f32.
+    /// The model, what is frozen of its layers in the base.
     pub weights: u64,
     /// What is trained, with its gradient and the optimizer's two moments.
     pub trained: u64,
@@ -24,8 +25,15 @@ const FLOAT: u64 = 4;
 const LOGITS: usize = 1 << 24;
 
 impl Estimate {
-    /// For so many tokens in a batch, trained numbers and numbers in all.
-    pub fn new(config: &DecoderConfig, tokens: usize, trained: usize, total: usize) -> Self {
+    /// For what the frozen weights are kept in, so many tokens in a batch, trained numbers and
+    /// numbers in all.
+    pub fn new(
+        config: &DecoderConfig,
+        base: Base,
+        tokens: usize,
+        trained: usize,
+        total: usize,
+    ) -> Self {
         let (queries, keys) = (
             config.heads * config.head_dim,
             config.key_heads * config.head_dim,
@@ -36,8 +44,11 @@ impl Estimate {
         let of_layer = 4 * config.hidden + 2 * queries + 2 * keys + 3 * config.intermediate;
         let kept = tokens * of_layer * config.layers.len();
         let logits = (tokens * config.vocabulary).min(LOGITS.max(config.vocabulary));
+        let of_layer = config.hidden * (2 * queries + 2 * keys + 3 * config.intermediate);
+        let frozen = (total - trained.min(total)) as u64;
+        let in_base = frozen.min((of_layer * config.layers.len()) as u64);
         Self {
-            weights: FLOAT * (total - trained.min(total)) as u64,
+            weights: base.bytes(in_base) + FLOAT * (frozen - in_base),
             trained: 4 * FLOAT * trained as u64,
             kept: FLOAT * kept as u64,
             logits: 2 * FLOAT * logits as u64,

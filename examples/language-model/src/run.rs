@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::batch::pack;
 use crate::data::{Data, TextTokenizer, Trained};
 use crate::device::device;
-use crate::folder::{Pretrained, find, weights_digest};
+use crate::folder::{Base, Pretrained, find, weights_digest};
 use crate::memory::{Estimate, size};
 use crate::model::CausalLm;
 use crate::settings::RunConfig;
@@ -65,7 +65,8 @@ pub fn train(
     }
     let plain = device(&config.device).map_err(Error::Settings)?;
     let model_folder = find(&config.model)?;
-    let pretrained = Pretrained::load(&model_folder, &plain.clone().autodiff())?;
+    let base = config.base;
+    let pretrained = Pretrained::load_as(&model_folder, base, &plain.clone().autodiff())?;
     let max_length = config.max_length.min(pretrained.config.positions);
     let known = pretrained.config.vocabulary;
     let tokenizer = TextTokenizer::in_folder(&model_folder, pretrained.end(), known, max_length)?;
@@ -101,7 +102,7 @@ pub fn train(
     let course = config.course();
     let longest = burn_goft_finetune::Task::lengths(&texts).into_iter().max();
     let tokens = config.batch_size * longest.unwrap_or(0);
-    let estimate = Estimate::new(&pretrained.config, tokens, trainable, total);
+    let estimate = Estimate::new(&pretrained.config, base, tokens, trainable, total);
     say(on_progress, format!("memory: {estimate}"));
     if let Some(question) = &texts.question {
         let asked = tokenizer.show_all(&question.prompt);
@@ -223,6 +224,16 @@ fn shown(tokenizer: &TextTokenizer, example: &Trained) -> String {
         }
     }
     text
+}
+
+/// What a run kept its frozen weights in.
+///
+/// # Errors
+///
+/// [`Error::Run`] and [`Error::Io`] for a folder that is no run.
+pub fn base_of(run: &Path) -> Result<Base, Error> {
+    let saved: Saved = files::read_json(&run.join(SETTINGS))?;
+    Ok(saved.config.base)
 }
 
 /// A model, read from a folder, with what a run has trained.

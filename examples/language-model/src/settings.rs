@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use burn_goft_finetune::{Course, Error, Method, Rates};
 use serde::{Deserialize, Serialize};
 
+use crate::folder::Base;
+
 /// The settings of a run. [`RunConfig::new`] has the defaults.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunConfig {
@@ -25,6 +27,9 @@ pub struct RunConfig {
     pub rank: usize,
     /// Decides what starts at random, the held-out share and the order of the examples.
     pub seed: u64,
+    /// What the frozen weights are kept in.
+    #[serde(default)]
+    pub base: Base,
     /// Longest example in tokens; what is longer is cut.
     pub max_length: usize,
     /// Examples in a batch.
@@ -74,6 +79,7 @@ impl RunConfig {
             method: method.into(),
             targets: Vec::new(),
             rank: 8,
+            base: Base::F32,
             seed: 0,
             max_length: 512,
             batch_size: 4,

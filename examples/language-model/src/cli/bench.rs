@@ -62,10 +62,11 @@ fn training(
     let mut config = RunConfig::new(folder, "", &place, method);
     config.targets = options.targets.clone();
     config.rank = options.rank;
+    config.base = options.base;
     config.batch_size = options.batch_size;
     let method = Method::named(method)?;
     let plain = device(&options.device).map_err(Error::Settings)?;
-    let pretrained = Pretrained::load(folder, &plain.clone().autodiff())?;
+    let pretrained = Pretrained::load_as(folder, options.base, &plain.clone().autodiff())?;
     let attachment = attachment(&pretrained.model, method, &config)?;
     let mut random = StdRng::seed_from_u64(0);
     let known = pretrained.config.vocabulary;
@@ -124,7 +125,7 @@ fn training(
 
 fn generating(options: &Bench, folder: &std::path::Path) -> Result<serde_json::Value, Error> {
     let device = device(&options.device).map_err(Error::Settings)?;
-    let pretrained = Pretrained::load(folder, &device)?;
+    let pretrained = Pretrained::load_as(folder, options.base, &device)?;
     let model = pretrained.model.valid();
     let mut random = StdRng::seed_from_u64(1);
     let prompt = example(PROMPT, pretrained.config.vocabulary, &mut random).ids;

@@ -16,7 +16,12 @@ use crate::eval::{choices, exact, perplexity, read_questions};
 use crate::generate::{Generation, Sampling, speak};
 
 pub(super) fn run(options: &Eval, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Error> {
-    let loaded = Loaded::new(&options.model, options.adapter.as_ref(), &options.device)?;
+    let loaded = Loaded::new(
+        &options.model,
+        options.adapter.as_ref(),
+        options.base,
+        &options.device,
+    )?;
     let mut results = serde_json::Map::new();
     if let Some(path) = &options.choices {
         let mut questions = read_questions(path)?;

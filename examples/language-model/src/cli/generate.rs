@@ -20,7 +20,12 @@ pub(super) fn run(
     notes: &mut dyn Write,
 ) -> Result<(), Error> {
     options.choice.sampling().check().map_err(Error::Settings)?;
-    let loaded = Loaded::new(&options.model, options.adapter.as_ref(), &options.device)?;
+    let loaded = Loaded::new(
+        &options.model,
+        options.adapter.as_ref(),
+        options.base,
+        &options.device,
+    )?;
     let generation = options.choice.generation(&loaded.ends);
     match (&options.prompt, &options.input) {
         (Some(prompt), _) => one(options, &loaded, &generation, prompt, out),

@@ -9,9 +9,9 @@ use hf_chat_template::Message;
 
 use crate::data::TextTokenizer;
 use crate::device::device;
-use crate::folder::{Pretrained, find};
+use crate::folder::{Base, Pretrained, find};
 use crate::model::CausalLm;
-use crate::run::with_adapter;
+use crate::run::{base_of, with_adapter};
 
 /// A model with its tokenizer, without autodiff.
 #[derive(Debug)]
@@ -32,18 +32,29 @@ pub struct Loaded {
 
 impl Loaded {
     /// Reads a model by its folder or its name on the hub and, if there is one, the adapter of a run.
+    /// Without a base it is that of the run, or f32.
     ///
     /// # Errors
     ///
     /// All that reading them can give.
-    pub fn new(model: &Path, adapter: Option<&PathBuf>, name: &str) -> Result<Self, Error> {
+    pub fn new(
+        model: &Path,
+        adapter: Option<&PathBuf>,
+        base: Option<Base>,
+        name: &str,
+    ) -> Result<Self, Error> {
         let folder = &find(model)?;
         let plain = device(name).map_err(Error::Settings)?;
         let loading = match adapter {
             Some(_) => plain.clone().autodiff(),
             None => plain.clone(),
         };
-        let pretrained = Pretrained::load(folder, &loading)?;
+        let base = match (base, adapter) {
+            (Some(base), _) => base,
+            (None, Some(run)) => base_of(run)?,
+            (None, None) => Base::F32,
+        };
+        let pretrained = Pretrained::load_as(folder, base, &loading)?;
         let end = pretrained.end();
         let known = pretrained.config.vocabulary;
         let (base, adapted) = match adapter {

@@ -22,7 +22,7 @@ pub use options::{Command, Options};
 
 use crate::device::device;
 use crate::folder::find;
-use crate::merge::merge;
+use crate::merge::{LogitDifference, merge};
 
 /// What messages call the standard output.
 pub const OUTPUT: &str = "standard output";
@@ -57,12 +57,8 @@ fn write(out: &mut dyn Write, text: &str) -> Result<(), Error> {
 
 fn run_merge(options: &Merge, out: &mut dyn Write) -> Result<(), Error> {
     let device = device(&options.device).map_err(Error::Settings)?;
-    let done = merge(
-        &find(&options.model)?,
-        &options.adapter,
-        &options.out,
-        &device,
-    )?;
+    let model = find(&options.model)?;
+    let done = merge(&model, &options.adapter, &options.out, &device)?;
     let worst = done
         .replaced
         .iter()
@@ -85,5 +81,11 @@ fn run_merge(options: &Merge, out: &mut dyn Write) -> Result<(), Error> {
             Path::display(left)
         );
     }
-    write(out, &text)
+    write(out, &text)?;
+    if options.unchecked {
+        return Ok(());
+    }
+    let difference =
+        LogitDifference::measure(&model, &options.adapter, &options.out, &options.device)?;
+    write(out, &format!("{difference}\n"))
 }

@@ -6,6 +6,7 @@ use burn_goft_finetune::METHODS;
 use clap::{Args, Parser, Subcommand};
 
 use crate::compare::{CompareConfig, method_names};
+use crate::folder::Base;
 use crate::generate::{Generation, Sampling};
 use crate::settings::RunConfig;
 
@@ -119,6 +120,9 @@ pub struct Train {
     /// Go on from the latest checkpoint in --out.
     #[arg(long)]
     pub resume: bool,
+    /// What the frozen weights of the layers are kept in.
+    #[arg(long, value_enum, default_value_t)]
+    pub base: Base,
     #[arg(long, default_value = "flex", help = DEVICES)]
     #[allow(missing_docs, reason = "its help is DEVICES")]
     pub device: String,
@@ -148,6 +152,7 @@ impl Train {
             patience: self.patience,
             strict_data: self.strict_data,
             sample_every: self.sample_every,
+            base: self.base,
             device: self.device.clone(),
             resume: self.resume,
         }
@@ -184,6 +189,9 @@ pub struct Generate {
     #[command(flatten)]
     #[allow(missing_docs, reason = "its options have help of their own")]
     pub choice: Choice,
+    /// What the weights of the layers are kept in; that of the training, or f32, by default.
+    #[arg(long, value_enum)]
+    pub base: Option<Base>,
     #[arg(long, default_value = "flex", help = DEVICES)]
     #[allow(missing_docs, reason = "its help is DEVICES")]
     pub device: String,
@@ -260,6 +268,9 @@ pub struct Chat {
     #[command(flatten)]
     #[allow(missing_docs, reason = "its options have help of their own")]
     pub choice: Choice,
+    /// What the weights of the layers are kept in; that of the training, or f32, by default.
+    #[arg(long, value_enum)]
+    pub base: Option<Base>,
     #[arg(long, default_value = "flex", help = DEVICES)]
     #[allow(missing_docs, reason = "its help is DEVICES")]
     pub device: String,
@@ -306,6 +317,9 @@ pub struct Eval {
     /// Questions of --answers are texts to go on with, without the chat format.
     #[arg(long)]
     pub plain: bool,
+    /// What the weights of the layers are kept in; that of the training, or f32, by default.
+    #[arg(long, value_enum)]
+    pub base: Option<Base>,
     #[arg(long, default_value = "flex", help = DEVICES)]
     #[allow(missing_docs, reason = "its help is DEVICES")]
     pub device: String,
@@ -376,6 +390,9 @@ pub struct Compare {
     /// Make runs again that failed for a reason that has been fixed since.
     #[arg(long)]
     pub retry: bool,
+    /// What the frozen weights of the layers are kept in.
+    #[arg(long, value_enum, default_value_t)]
+    pub base: Base,
     #[arg(long, default_value = "flex", help = DEVICES)]
     #[allow(missing_docs, reason = "its help is DEVICES")]
     pub device: String,
@@ -391,6 +408,7 @@ impl Compare {
                 batch_size: self.batch_size,
                 packing: self.packing,
                 steps: Some(self.steps),
+                base: self.base,
                 device: self.device.clone(),
                 ..RunConfig::new(&self.model, &self.data, &self.out, "")
             },
@@ -436,6 +454,9 @@ pub struct Bench {
     /// Tokens that are generated behind a prompt of 16; generating is not measured with 0.
     #[arg(long, default_value_t = 128)]
     pub tokens: usize,
+    /// What the frozen weights of the layers are kept in.
+    #[arg(long, value_enum, default_value_t)]
+    pub base: Base,
     #[arg(long, default_value = "flex", help = DEVICES)]
     #[allow(missing_docs, reason = "its help is DEVICES")]
     pub device: String,
@@ -453,6 +474,10 @@ pub struct Merge {
     /// The folder to write.
     #[arg(long)]
     pub out: PathBuf,
+    /// Do not compare the logits of the folder that was written with those of the adapted model, for
+    /// which each is read into memory.
+    #[arg(long)]
+    pub unchecked: bool,
     #[arg(long, default_value = "flex", help = DEVICES)]
     #[allow(missing_docs, reason = "its help is DEVICES")]
     pub device: String,

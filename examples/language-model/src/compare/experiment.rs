@@ -56,7 +56,7 @@ impl<'a> Tuning<'a> {
         let run = &config.run;
         let plain = device(&run.device).map_err(Error::Settings)?;
         let folder = find(&run.model)?;
-        let pretrained = Pretrained::load(&folder, &plain.clone().autodiff())?;
+        let pretrained = Pretrained::load_as(&folder, run.base, &plain.clone().autodiff())?;
         let max_length = run.max_length.min(pretrained.config.positions);
         let known = pretrained.config.vocabulary;
         let tokenizer = TextTokenizer::in_folder(&folder, pretrained.end(), known, max_length)?;

@@ -1,5 +1,6 @@
 //! A model's folder: its files, and the weights into a [`CausalLm`].
 
+mod base;
 mod weights;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::config::DecoderConfig;
 use crate::model::CausalLm;
 
+pub use base::Base;
 pub(crate) use weights::{HEAD, TABLE, error, is_linear};
 
 /// A decoder with its settings.
@@ -28,7 +30,7 @@ pub struct Pretrained {
 
 impl Pretrained {
     /// Reads `config.json`, `generation_config.json` if there is one, and the weights of a folder,
-    /// f32, f16 or bf16, in one file or in shards.
+    /// f32, f16 or bf16, in one file or in shards, into f32.
     ///
     /// # Errors
     ///
@@ -36,6 +38,17 @@ impl Pretrained {
     /// architecture that is not known; [`Error::Tensor`] for a tensor that is missing, has another
     /// shape than the settings ask for, or has no place in the model.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, Error> {
+        Self::load_as(folder, Base::F32, device)
+    }
+
+    /// Reads a folder as [`load`](Self::load) does, a weight at a time into what the base is kept in.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`load`](Self::load), and [`Error::Settings`] for a device that does not compute in
+    /// the base's dtype.
+    pub fn load_as(folder: &Path, base: Base, device: &Device) -> Result<Self, Error> {
+        base.check(device)?;
         if !folder.is_dir() {
             return Err(Error::model(folder, "there is no such folder"));
         }
@@ -43,7 +56,7 @@ impl Pretrained {
         let files = HfFolder::open(folder).map_err(error)?;
         // A head that was trained by itself after it was tied, as transformers takes it.
         config.tied = config.tied && !weights::has_other_head(&files)?;
-        let model = weights::load(CausalLm::new(&config, device), &config, &files)?;
+        let model = weights::load(CausalLm::new(&config, device), &config, &files, base)?;
         let ends = ends(folder)?;
         Ok(Self {
             config,

@@ -7,6 +7,7 @@ use burn::tensor::{DType, Tensor, TensorData};
 use burn_goft_finetune::Error;
 use hf_folder::{HfFolder, floats};
 
+use super::base::Base;
 use crate::config::DecoderConfig;
 use crate::model::CausalLm;
 
@@ -35,9 +36,11 @@ pub(super) fn load(
     model: CausalLm,
     config: &DecoderConfig,
     files: &HfFolder,
+    base: Base,
 ) -> Result<CausalLm, Error> {
     let mut filling = Filling {
         files,
+        base,
         names: Vec::new(),
         containers: Vec::new(),
         read: BTreeSet::new(),
@@ -106,6 +109,7 @@ pub(crate) fn is_linear(container: &str) -> bool {
 
 struct Filling<'a> {
     files: &'a HfFolder,
+    base: Base,
     names: Vec<String>,
     containers: Vec<String>,
     read: BTreeSet<String>,
@@ -114,6 +118,17 @@ struct Filling<'a> {
 }
 
 impl Filling<'_> {
+    /// What the parameter at hand is kept in: linear weights of the layers in the base.
+    fn base(&self) -> Base {
+        let in_layers = self.names.iter().any(|name| name == "layers");
+        let is_weight = self.names.last().is_some_and(|name| name == "weight");
+        let linear = self.containers.last().is_some_and(|last| is_linear(last));
+        match in_layers && is_weight && linear {
+            true => self.base,
+            false => Base::F32,
+        }
+    }
+
     /// The values of a parameter of this shape, in its own order.
     fn values(&mut self, shape: &[usize]) -> Result<Vec<f32>, Error> {
         let name = self.names.join(".");
@@ -187,11 +202,8 @@ impl ModuleMapper for Filling<'_> {
             Ok(values) => {
                 let data = TensorData::new(values, shape);
                 let tensor = Tensor::from_data(data, (&device, DType::F32));
-                let tensor = match device.is_autodiff() {
-                    true => tensor.require_grad(),
-                    false => tensor,
-                };
-                Param::initialized(param.id, tensor)
+                let base = self.base();
+                base.parameter(&param, base.keep(tensor))
             }
             Err(error) => {
                 self.error = Some(error);

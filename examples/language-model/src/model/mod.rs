@@ -12,8 +12,8 @@ mod rotary;
 
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
-use burn::tensor::{Device, Int, Tensor};
-use burn_goft::{GoftLinear, parameters};
+use burn::tensor::{DType, Device, Int, Tensor};
+use burn_goft::{GoftLinear, packed_linear, parameters};
 use burn_goft_finetune::{Head, Predicted};
 use transformer_ops::{Spans, linear};
 
@@ -301,7 +301,22 @@ fn trains(layer: &impl Module) -> bool {
 
 /// A layer's result, in the time of reading its weight where there are few vectors.
 fn apply(layer: &GoftLinear, x: Tensor<3>) -> Tensor<3> {
-    layer.forward_with(x, linear)
+    layer.forward_with(x, product)
+}
+
+/// The product with a weight in whatever it is kept in. What goes in and comes out is of one dtype.
+fn product(x: Tensor<3>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<3> {
+    match (weight.dtype(), x.dtype()) {
+        (DType::QFloat(_), _) => packed_linear(x, weight, bias),
+        (kept, dtype) if kept == dtype => linear(x, weight, bias),
+        (kept, dtype) => {
+            let product = linear(x.cast(kept), weight, None).cast(dtype);
+            match bias {
+                Some(bias) => product + bias.unsqueeze(),
+                None => product,
+            }
+        }
+    }
 }
 
 fn linear_layer(inputs: usize, outputs: usize, bias: bool, device: &Device) -> GoftLinear {

@@ -1,5 +1,6 @@
 //! What holds for a language model, from its files to its answers.
 
+mod base;
 mod common;
 mod compared;
 mod life;

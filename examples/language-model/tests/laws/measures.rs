@@ -26,7 +26,7 @@ fn likelihoods(model: &CausalLm, ids: &[u32]) -> Vec<f64> {
 
 fn loaded(kind: &str) -> (tempfile::TempDir, Loaded) {
     let (place, folder) = common::model(kind);
-    let loaded = Loaded::new(&folder, None, "flex").unwrap();
+    let loaded = Loaded::new(&folder, None, None, "flex").unwrap();
     (place, loaded)
 }
 

@@ -93,7 +93,7 @@ fn what_is_remembered_is_not_read_again_and_changes_nothing() {
 #[test]
 fn a_conversation_has_its_adapter_on_and_off() {
     let (_place, folder, run) = trained();
-    let loaded = Loaded::new(&folder, Some(&run), "flex").unwrap();
+    let loaded = Loaded::new(&folder, Some(&run), None, "flex").unwrap();
     let question = common::question("sky");
     let input = format!(
         "{question}\n/adapter off\n/reset\n{question}\n/adapter on\n/reset\n{question}\n/nonsense\n/quit\nnever\n"
@@ -183,7 +183,7 @@ fn files_are_answered_in_their_order_and_up_to_a_word() {
 fn pieces_are_the_text() {
     let device = Device::flex();
     let (_place, folder, run) = trained();
-    let loaded = Loaded::new(&folder, Some(&run), "flex").unwrap();
+    let loaded = Loaded::new(&folder, Some(&run), None, "flex").unwrap();
     let prompt = loaded.tokenizer.encode("what").unwrap();
     for stops in [&[][..], &[" ?"], &["zzz"]] {
         let mut heard = String::new();
@@ -225,7 +225,7 @@ fn what_cannot_be_answered_is_said() {
     );
     assert!(said(&["eval", "--model", model]).contains("--choices, --answers or --text"));
     std::fs::remove_file(Path::new(model).join("tokenizer_config.json")).unwrap();
-    let loaded = Loaded::new(&folder, None, "flex").unwrap();
+    let loaded = Loaded::new(&folder, None, None, "flex").unwrap();
     let mut out = Vec::new();
     let refused = talk(
         &loaded,

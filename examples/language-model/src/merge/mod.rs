@@ -1,5 +1,7 @@
 //! What a run has trained, merged into a copy of the model's folder.
 
+mod check;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -13,6 +15,8 @@ use crate::config::DecoderConfig;
 use crate::folder::{HEAD, Pretrained, TABLE, error, is_linear};
 use crate::model::CausalLm;
 use crate::run::with_adapter;
+
+pub use check::LogitDifference;
 
 /// Writes the folder that every engine loads: the model's own, with what a run has trained merged into
 /// it. Adapters of the library are merged tensor by tensor, whatever the model's size; factors of LoRA
