@@ -1,5 +1,9 @@
 //! burn's CPU backend, in f32: the weight is unpacked in panels that stay in a cache, and for a few
 //! vectors it is multiplied as it is.
+#![expect(
+    clippy::extra_unused_type_parameters,
+    reason = "`S` is the instruction set that `with_simd` compiles a body for; the compiler vectorizes plain loops with it"
+)]
 
 use burn::backend::flex::{FlexQTensor, FlexTensor, Layout};
 use burn::backend::ops::FloatTensorOps;
