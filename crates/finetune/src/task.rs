@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use burn::module::Module;
+use burn::optim::GradientsParams;
 use burn::tensor::{Int, Tensor};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -43,6 +44,13 @@ pub trait Task {
     /// which no more is known.
     fn loss(&self, model: &Self::Model, examples: &[usize]) -> Loss;
 
+    /// The gradients of [`loss`](Self::loss) times a factor, in parts whose sum they are: for a task
+    /// that takes its backward pass apart, to have less in memory at a time. None for one pass of all.
+    fn in_parts(&self, model: &Self::Model, examples: &[usize], factor: f64) -> Option<Parts> {
+        let _ = (model, examples, factor);
+        None
+    }
+
     /// Something to read of a model without autodiff, every
     /// [`Course::sample_every`](crate::Course::sample_every) updates.
     fn sample(&self, model: &Self::Model) -> Option<String> {
@@ -61,6 +69,15 @@ pub struct Loss {
     pub mean: Tensor<1>,
     /// How many of what [`Task::weight`] counts are predicted right, `[1]`, where that is a question.
     pub correct: Option<Tensor<1, Int>>,
+}
+
+/// The loss of some examples, and gradients whose sum is that of the loss times a factor.
+#[derive(Debug)]
+pub struct Parts {
+    /// The loss, of which nobody asks a derivative.
+    pub loss: Loss,
+    /// Gradients of some of the parameters each.
+    pub gradients: Vec<GradientsParams>,
 }
 
 impl From<Tensor<1>> for Loss {

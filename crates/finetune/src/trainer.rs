@@ -7,10 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
+use burn::optim::{AdamWConfig, GradientsAccumulator, ModuleOptimizer};
 use burn::store::ModuleRecord;
-use burn::tensor::Tensor;
-use burn_goft::{GoftModule, Penalty};
 
 use crate::checkpoint::{self, Best, Checkpoint, Origin, State};
 use crate::course::Course;
@@ -22,7 +20,7 @@ use crate::order;
 use crate::progress::{Cost, Progress};
 use crate::rates::Rates;
 use crate::targets;
-use crate::task::{Loss, Score, Task};
+use crate::task::{Score, Task};
 
 /// Hears of every update and epoch; a break saves the state and ends the training.
 pub type OnProgress<'a, S> = &'a mut dyn FnMut(&Progress<S>) -> ControlFlow<()>;
@@ -253,21 +251,14 @@ impl<'a, T: Task> Trainer<'a, T> {
         let (mut mean, mut correct) = (0.0, None);
         for (batch, weight) in batches.iter().zip(weights) {
             let share = weight / total;
-            let Loss {
-                mean: loss,
-                correct: right,
-            } = task.loss(&self.model, batch);
-            if let Some(right) = right {
-                *correct.get_or_insert(0.0) += right.into_scalar::<i64>() as f64;
+            let graded = self.grade(batch, share)?;
+            if let Some(right) = graded.correct {
+                *correct.get_or_insert(0.0) += right;
             }
-            let value = f64::from(loss.clone().into_scalar::<f32>());
-            if !value.is_finite() {
-                return Err(self.loss_not_finite(loss, value));
+            mean += share * graded.loss;
+            for gradients in graded.gradients {
+                accumulator.accumulate(&self.model, gradients);
             }
-            mean += share * value;
-            let loss = self.with_penalty(loss).mul_scalar(share);
-            let gradients = GradientsParams::from_grads(loss.backward(), &self.model);
-            accumulator.accumulate(&self.model, gradients);
         }
         let clip = self.setting.course.clip;
         let gradients = gradients::take_apart(&self.model, &task.body(), accumulator.grads(), clip);
@@ -322,13 +313,6 @@ impl<'a, T: Task> Trainer<'a, T> {
         let due = self.state.step.is_multiple_of(every);
         due.then(|| self.setting.task.sample(&self.model.valid()))
             .flatten()
-    }
-
-    fn with_penalty(&self, loss: Tensor<1>) -> Tensor<1> {
-        match self.setting.rates.penalty {
-            Some(strength) => self.model.penalized(loss, Penalty::Paper, strength),
-            None => loss,
-        }
     }
 
     /// Validates, remembers the best, and decides whether to go on.

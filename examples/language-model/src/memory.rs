@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::config::DecoderConfig;
-use crate::folder::Base;
+use crate::settings::RunConfig;
 
 /// Bytes of a training step, by what they are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,11 +25,11 @@ const FLOAT: u64 = 4;
 const LOGITS: usize = 1 << 24;
 
 impl Estimate {
-    /// For what the frozen weights are kept in, so many tokens in a batch, trained numbers and
-    /// numbers in all.
+    /// For what the settings keep frozen weights in and whether they recompute, so many tokens in a
+    /// batch, trained numbers and numbers in all.
     pub fn new(
         config: &DecoderConfig,
-        base: Base,
+        settings: &RunConfig,
         tokens: usize,
         trained: usize,
         total: usize,
@@ -42,13 +42,18 @@ impl Estimate {
         // attention sees them and what it gives, and gate, up and their product. What an adapter
         // rotates is one of these.
         let of_layer = 4 * config.hidden + 2 * queries + 2 * keys + 3 * config.intermediate;
-        let kept = tokens * of_layer * config.layers.len();
+        let layers = config.layers.len();
+        let kept = tokens
+            * match settings.recompute {
+                true => of_layer + layers * config.hidden,
+                false => layers * of_layer,
+            };
         let logits = (tokens * config.vocabulary).min(LOGITS.max(config.vocabulary));
         let of_layer = config.hidden * (2 * queries + 2 * keys + 3 * config.intermediate);
         let frozen = (total - trained.min(total)) as u64;
         let in_base = frozen.min((of_layer * config.layers.len()) as u64);
         Self {
-            weights: base.bytes(in_base) + FLOAT * (frozen - in_base),
+            weights: settings.base.bytes(in_base) + FLOAT * (frozen - in_base),
             trained: 4 * FLOAT * trained as u64,
             kept: FLOAT * kept as u64,
             logits: 2 * FLOAT * logits as u64,

@@ -92,6 +92,7 @@ pub fn train(
     let texts = Texts {
         training: rows(&data.training, config),
         validation: &data.validation,
+        recompute: config.recompute,
         question: config.sample_every.map(|_| Question {
             tokenizer: &tokenizer,
             prompt: prompt_of(&data.validation[0]),
@@ -102,7 +103,7 @@ pub fn train(
     let course = config.course();
     let longest = burn_goft_finetune::Task::lengths(&texts).into_iter().max();
     let tokens = config.batch_size * longest.unwrap_or(0);
-    let estimate = Estimate::new(&pretrained.config, base, tokens, trainable, total);
+    let estimate = Estimate::new(&pretrained.config, config, tokens, trainable, total);
     say(on_progress, format!("memory: {estimate}"));
     if let Some(question) = &texts.question {
         let asked = tokenizer.show_all(&question.prompt);

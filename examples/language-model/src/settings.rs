@@ -30,6 +30,9 @@ pub struct RunConfig {
     /// What the frozen weights are kept in.
     #[serde(default)]
     pub base: Base,
+    /// Whether the layers' vectors are computed a second time in the backward pass instead of kept.
+    #[serde(default)]
+    pub recompute: bool,
     /// Longest example in tokens; what is longer is cut.
     pub max_length: usize,
     /// Examples in a batch.
@@ -80,6 +83,7 @@ impl RunConfig {
             targets: Vec::new(),
             rank: 8,
             base: Base::F32,
+            recompute: false,
             seed: 0,
             max_length: 512,
             batch_size: 4,

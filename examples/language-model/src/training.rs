@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use burn::tensor::Device;
-use burn_goft_finetune::{Body, Loss, Progress as Of, Score, Task};
+use burn_goft_finetune::{Body, Loss, Parts, Progress as Of, Score, Task};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{self, Batch};
@@ -71,6 +71,8 @@ pub(crate) struct Texts<'a> {
     /// By row, the examples that stand in it.
     pub(crate) training: Vec<Vec<&'a Trained>>,
     pub(crate) validation: &'a [Trained],
+    /// Whether layers are computed a second time in the backward pass.
+    pub(crate) recompute: bool,
     /// What a model is asked while it is trained.
     pub(crate) question: Option<Question<'a>>,
     /// Without autodiff.
@@ -148,6 +150,20 @@ impl Task for Texts<'_> {
             mean: predicted.loss,
             correct: Some(predicted.correct),
         }
+    }
+
+    fn in_parts(&self, model: &CausalLm, rows: &[usize], factor: f64) -> Option<Parts> {
+        if !self.recompute {
+            return None;
+        }
+        let device = self.device.clone().autodiff();
+        let batch = Batch::packed(&self.of(rows), &device);
+        let (predicted, gradients) = model.gradients(&batch, factor);
+        let loss = Loss {
+            mean: predicted.loss,
+            correct: Some(predicted.correct),
+        };
+        Some(Parts { loss, gradients })
     }
 
     fn validate(&self, model: &CausalLm) -> Fit {

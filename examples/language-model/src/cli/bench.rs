@@ -82,6 +82,7 @@ fn training(
     let texts = Texts {
         training: rows.iter().map(|row| vec![row]).collect(),
         validation: &held_out,
+        recompute: options.recompute,
         question: None,
         device: plain,
     };

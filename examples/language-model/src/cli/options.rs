@@ -123,6 +123,10 @@ pub struct Train {
     /// What the frozen weights of the layers are kept in.
     #[arg(long, value_enum, default_value_t)]
     pub base: Base,
+    /// Compute each layer's vectors a second time in the backward pass instead of keeping them: less
+    /// memory, a third more time.
+    #[arg(long)]
+    pub recompute: bool,
     #[arg(long, default_value = "flex", help = DEVICES)]
     #[allow(missing_docs, reason = "its help is DEVICES")]
     pub device: String,
@@ -153,6 +157,7 @@ impl Train {
             strict_data: self.strict_data,
             sample_every: self.sample_every,
             base: self.base,
+            recompute: self.recompute,
             device: self.device.clone(),
             resume: self.resume,
         }
@@ -393,6 +398,10 @@ pub struct Compare {
     /// What the frozen weights of the layers are kept in.
     #[arg(long, value_enum, default_value_t)]
     pub base: Base,
+    /// Compute each layer's vectors a second time in the backward pass instead of keeping them: less
+    /// memory, a third more time.
+    #[arg(long)]
+    pub recompute: bool,
     #[arg(long, default_value = "flex", help = DEVICES)]
     #[allow(missing_docs, reason = "its help is DEVICES")]
     pub device: String,
@@ -409,6 +418,7 @@ impl Compare {
                 packing: self.packing,
                 steps: Some(self.steps),
                 base: self.base,
+                recompute: self.recompute,
                 device: self.device.clone(),
                 ..RunConfig::new(&self.model, &self.data, &self.out, "")
             },
@@ -457,6 +467,10 @@ pub struct Bench {
     /// What the frozen weights of the layers are kept in.
     #[arg(long, value_enum, default_value_t)]
     pub base: Base,
+    /// Compute each layer's vectors a second time in the backward pass instead of keeping them: less
+    /// memory, a third more time.
+    #[arg(long)]
+    pub recompute: bool,
     #[arg(long, default_value = "flex", help = DEVICES)]
     #[allow(missing_docs, reason = "its help is DEVICES")]
     pub device: String,

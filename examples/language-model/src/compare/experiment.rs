@@ -270,6 +270,7 @@ impl Experiment for Tuning<'_> {
         let texts = Texts {
             training: rows(&self.data.training, &run),
             validation: split,
+            recompute: run.recompute,
             question: None,
             device: self.plain.clone(),
         };

@@ -8,6 +8,7 @@ mod attention;
 mod feed_forward;
 mod mask;
 mod norm;
+mod recompute;
 mod rotary;
 
 use burn::module::Module;
@@ -95,6 +96,15 @@ struct Common {
     spans: Spans,
 }
 
+impl Common {
+    fn new(layer: &LayerConfig, layout: &Layout, device: &Device) -> Self {
+        Self {
+            turns: Turns::new(&layer.rotary, layout.positions(), device),
+            spans: Spans::new(&layout.spans(layer.window), device),
+        }
+    }
+}
+
 impl CausalLm {
     /// Random weights, drawn when they are first read, to be loaded over.
     pub fn new(config: &DecoderConfig, device: &Device) -> Self {
@@ -127,10 +137,7 @@ impl CausalLm {
     /// mean nothing.
     pub fn hidden(&self, ids: Tensor<2, Int>, layout: &Layout) -> Tensor<3> {
         let device = ids.device();
-        let common = |layer: &LayerConfig| Common {
-            turns: Turns::new(&layer.rotary, layout.positions(), &device),
-            spans: Spans::new(&layout.spans(layer.window), &device),
-        };
+        let common = |layer: &LayerConfig| Common::new(layer, layout, &device);
         self.model.forward(ids, &common, None)
     }
 
@@ -162,7 +169,11 @@ impl CausalLm {
 
     /// How well the next tokens of a batch are predicted, without all logits at once.
     pub fn cross_entropy(&self, batch: &Batch) -> Predicted {
-        let hidden = self.hidden(batch.ids.clone(), &batch.layout);
+        self.predict(self.hidden(batch.ids.clone(), &batch.layout), batch)
+    }
+
+    /// How well the next tokens are predicted from the vectors behind the last layer.
+    fn predict(&self, hidden: Tensor<3>, batch: &Batch) -> Predicted {
         let [rows, tokens, width] = hidden.dims();
         let vectors = hidden
             .reshape([rows * tokens, width])
@@ -231,6 +242,14 @@ impl CausalLm {
 }
 
 impl Decoder {
+    fn embed(&self, ids: Tensor<2, Int>) -> Tensor<3> {
+        let x = self.embed_tokens.forward(ids);
+        match self.embedding_scale == 1.0 {
+            true => x,
+            false => x.mul_scalar(self.embedding_scale),
+        }
+    }
+
     fn forward(
         &self,
         ids: Tensor<2, Int>,
@@ -238,10 +257,7 @@ impl Decoder {
         mut kept: Option<&mut Vec<Option<Kept>>>,
     ) -> Tensor<3> {
         let mut made: Vec<(&LayerConfig, Common)> = Vec::new();
-        let mut x = self.embed_tokens.forward(ids);
-        if self.embedding_scale != 1.0 {
-            x = x.mul_scalar(self.embedding_scale);
-        }
+        let mut x = self.embed(ids);
         for (index, (layer, config)) in self.layers.iter().zip(&self.layer_configs).enumerate() {
             let known = made.iter().position(|(known, _)| *known == config);
             let known = known.unwrap_or_else(|| {

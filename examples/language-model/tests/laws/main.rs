@@ -8,5 +8,6 @@ mod masks;
 mod measures;
 mod parity;
 mod pretrained;
+mod recompute;
 mod refusals;
 mod talk;
