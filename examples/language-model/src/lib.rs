@@ -24,6 +24,6 @@ pub use compare::{CompareConfig, compare};
 pub use folder::{Base, Pretrained, find};
 pub use memory::Estimate;
 pub use merge::{LogitDifference, merge};
-pub use run::{Outcome, base_of, train, with_adapter};
+pub use run::{NONE, Outcome, base_of, train, with_adapter};
 pub use settings::RunConfig;
 pub use targets::{PRESETS, globs};

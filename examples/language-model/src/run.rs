@@ -56,13 +56,7 @@ pub fn train(
 ) -> Result<Outcome, Error> {
     let heap = Heap::count();
     config.check()?;
-    let method = Method::named(&config.method)?;
-    if method.trains_heads_only() {
-        return Err(Error::Settings(format!(
-            "`{}` trains a head that starts at random, and a language model has none; choose another method",
-            method.name
-        )));
-    }
+    let method = method(&config.method)?;
     let plain = device(&config.device).map_err(Error::Settings)?;
     let model_folder = find(&config.model)?;
     let base = config.base;
@@ -79,7 +73,10 @@ pub fn train(
         config.strict_data,
     )?;
     // Before anything is made: a folder for nothing would stay.
-    let attachment = attachment(&pretrained.model, method, config)?;
+    let attached = match method {
+        Some(method) => Some((method, attachment(&pretrained.model, method, config)?)),
+        None => None,
+    };
     let folder = RunFolder::open(&config.out, &model_folder, config.resume)?;
     for note in &data.notes {
         say(on_progress, note.clone());
@@ -87,6 +84,18 @@ pub fn train(
     say(on_progress, shown(&tokenizer, &data.training[0]));
 
     let before = fit(&pretrained.model.valid(), &data.validation, &plain);
+    let weights = weights_digest(&model_folder)?;
+    let saved = Saved {
+        weights: weights.clone(),
+        config: config.clone(),
+    };
+    let Some((method, attachment)) = attached else {
+        let (_, total) = count(&pretrained.model);
+        files::write_json(&config.out.join(SETTINGS), &saved)?;
+        let outcome = Outcome::untrained(before, total);
+        folder.finish(&outcome)?;
+        return Ok(outcome);
+    };
     let model = method.attach(pretrained.model, &BODY, &attachment)?;
     let (trainable, total) = count(&model);
     let texts = Texts {
@@ -109,9 +118,8 @@ pub fn train(
         let asked = tokenizer.show_all(&question.prompt);
         say(on_progress, format!("samples answer: {asked}"));
     }
-    let weights = weights_digest(&model_folder)?;
     let name = config.model.display().to_string();
-    let origin = Origin::new(config, data.digests.clone(), &name, weights.clone());
+    let origin = Origin::new(config, data.digests.clone(), &name, weights);
     let setting = Setting {
         task: &texts,
         rates: config.rates(method, course.steps(texts.training.len())),
@@ -140,10 +148,6 @@ pub fn train(
         seconds_per_step: finished.seconds_per_step,
         peak_memory_bytes: finished.peak_memory_bytes,
     };
-    let saved = Saved {
-        weights: weights.clone(),
-        config: config.clone(),
-    };
     files::write_json(&config.out.join(SETTINGS), &saved)?;
     if let Some(peak) = outcome.peak_memory_bytes {
         let peak = size(peak);
@@ -154,6 +158,40 @@ pub fn train(
     }
     folder.finish(&outcome)?;
     Ok(outcome)
+}
+
+impl Outcome {
+    /// Of a run that trains nothing.
+    fn untrained(fit: Fit, total: usize) -> Self {
+        Self {
+            method: NONE.into(),
+            before: fit.clone(),
+            after: fit,
+            steps: 0,
+            trainable_parameters: 0,
+            total_parameters: total,
+            adapter_bytes: 0,
+            seconds_per_step: 0.0,
+            peak_memory_bytes: None,
+        }
+    }
+}
+
+/// What a run is called that measures the pretrained model and trains nothing.
+pub const NONE: &str = "none";
+
+/// The method of a name, none for [`NONE`].
+fn method(name: &str) -> Result<Option<&'static Method>, Error> {
+    if name == NONE {
+        return Ok(None);
+    }
+    let method = Method::named(name)?;
+    match method.trains_heads_only() {
+        false => Ok(Some(method)),
+        true => Err(Error::Settings(format!(
+            "`{name}` trains a head that starts at random, and a language model has none; choose another method, or `{NONE}`"
+        ))),
+    }
 }
 
 /// Tells something; whether to go on is asked at updates.
@@ -237,6 +275,18 @@ pub fn base_of(run: &Path) -> Result<Base, Error> {
     Ok(saved.config.base)
 }
 
+/// Refuses a run of the method [`NONE`].
+pub(crate) fn refuse_untrained(run: &Path) -> Result<(), Error> {
+    let saved: Saved = files::read_json(&run.join(SETTINGS))?;
+    match method(&saved.config.method)? {
+        Some(_) => Ok(()),
+        None => Err(Error::run(
+            run,
+            "it has trained nothing; the model's own folder is what a merge would give",
+        )),
+    }
+}
+
 /// A model, read from a folder, with what a run has trained.
 ///
 /// # Errors
@@ -245,7 +295,9 @@ pub fn base_of(run: &Path) -> Result<Base, Error> {
 /// other weights.
 pub fn with_adapter(model: CausalLm, folder: &Path, run: &Path) -> Result<CausalLm, Error> {
     let saved: Saved = files::read_json(&run.join(SETTINGS))?;
-    let method = Method::named(&saved.config.method)?;
+    let Some(method) = method(&saved.config.method)? else {
+        return Ok(model);
+    };
     let path = run.join(ADAPTER);
     // Files of adapters know their base by themselves, whatever its precision.
     let knows = AdapterFile::read(&path).is_ok();

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::compare::{CompareConfig, method_names};
 use crate::folder::Base;
 use crate::generate::{Generation, Sampling};
+use crate::run::NONE;
 use crate::settings::RunConfig;
 
 /// Fine-tunes language models.
@@ -49,6 +50,15 @@ impl Command {
 const DEVICES: &str = "flex, or with the feature of that name: ndarray, wgpu, wgpu-cpu (software adapters), vulkan, metal, \
                        webgpu, cuda";
 
+/// What `train --method` takes.
+fn names() -> Vec<&'static str> {
+    METHODS
+        .iter()
+        .map(|method| method.name)
+        .chain([NONE])
+        .collect()
+}
+
 /// Options of `train`.
 #[derive(Clone, Debug, Args)]
 pub struct Train {
@@ -61,8 +71,8 @@ pub struct Train {
     /// Folder for adapter, log, checkpoints and metrics.
     #[arg(long)]
     pub out: PathBuf,
-    /// How to fine-tune.
-    #[arg(long, default_value = "goft", value_parser = METHODS.map(|method| method.name))]
+    /// How to fine-tune; none measures the pretrained model and trains nothing.
+    #[arg(long, default_value = "goft", value_parser = names())]
     pub method: String,
     /// all-linear (the default), attention, feed-forward; names of layers, such as q_proj; or globs
     /// on parameter paths, such as '*.3.*.q_proj.weight'.

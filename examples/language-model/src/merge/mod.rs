@@ -14,7 +14,7 @@ use hf_folder::{HfFolder, Place, Rewritten};
 use crate::config::DecoderConfig;
 use crate::folder::{HEAD, Pretrained, TABLE, error, is_linear};
 use crate::model::CausalLm;
-use crate::run::with_adapter;
+use crate::run::{refuse_untrained, with_adapter};
 
 pub use check::LogitDifference;
 
@@ -24,8 +24,10 @@ pub use check::LogitDifference;
 ///
 /// # Errors
 ///
-/// Those of [`HfFolder::merge`], [`HfFolder::rewrite`] and [`with_adapter`].
+/// Those of [`HfFolder::merge`], [`HfFolder::rewrite`] and [`with_adapter`], and [`Error::Run`] for a run
+/// that has trained nothing.
 pub fn merge(model: &Path, run: &Path, out: &Path, device: &Device) -> Result<Rewritten, Error> {
+    refuse_untrained(run)?;
     match AdapterFile::read(run.join(ADAPTER)) {
         Ok(adapter) => merge_file(model, &adapter, out, device),
         Err(error) if error.is_format() => merge_in_memory(model, run, out, device),

@@ -216,3 +216,25 @@ fn a_method_that_trains_a_head_alone_has_nothing_to_train() {
     );
     assert!(!run.exists());
 }
+
+#[test]
+fn a_run_of_nothing_measures_the_model_and_leaves_it() {
+    let (place, folder) = common::model("llama");
+    let data = common::data(&place);
+    let run = place.path().join("run");
+    let config = RunConfig::new(&folder, &data, &run, "none");
+    let outcome = train(&config, &mut |_| ControlFlow::Continue(())).unwrap();
+    assert_eq!(outcome.before, outcome.after);
+    assert!(outcome.before.loss > 1.0 && outcome.trainable_parameters == 0 && outcome.steps == 0);
+    let device = Device::flex().autodiff();
+    let load = || Pretrained::load(&folder, &device).unwrap().model;
+    let adapted = with_adapter(load(), &folder, &run).unwrap();
+    assert_eq!(
+        answers(&adapted.valid(), &folder),
+        answers(&load().valid(), &folder)
+    );
+    let error = merge(&folder, &run, &place.path().join("merged"), &Device::flex()).unwrap_err();
+    assert!(error.to_string().contains("trained nothing"), "{error}");
+    let again = train(&config, &mut |_| ControlFlow::Continue(())).unwrap_err();
+    assert!(matches!(again, Error::Run { .. }), "{again}");
+}
