@@ -85,7 +85,7 @@ fn pack<const D: usize>(weight: Tensor<D>, value: QuantValue) -> Tensor<D> {
     let width = weight.dims()[D - 1];
     // The widest block that the row is a multiple of; words hold up to eight values.
     let block = (3..=BLOCK.ilog2()).rev().map(|bits| 1 << bits);
-    let block = block.into_iter().find(|block| width % block == 0);
+    let block = block.into_iter().find(|block| width.is_multiple_of(*block));
     let Some(block) = block else {
         // No device packs it: a narrow layer, whose memory is no matter.
         return weight;

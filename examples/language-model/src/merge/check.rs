@@ -64,8 +64,8 @@ impl LogitDifference {
                 before.iter().map(|logit| f64::from(*logit)).sum::<f64>() / vocabulary as f64;
             for (a, b) in before.iter().zip(after) {
                 let apart = f64::from((a - b).abs());
-                // NaN is a difference too.
-                if !(apart <= greatest) {
+                // NaN is a difference too: the largest of this order.
+                if apart.total_cmp(&greatest).is_gt() {
                     greatest = apart;
                 }
                 squares += apart * apart;
