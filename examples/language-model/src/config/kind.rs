@@ -18,6 +18,10 @@ pub struct Kind {
     pub gemma: bool,
     /// Which layers look at a window of the latest tokens, where `config.json` does not list them.
     pub windows: Windows,
+    /// The window where `config.json` does not speak of one; with `null` it says that there is none.
+    pub window: Option<usize>,
+    /// The greatest score and the greatest logit where it does not speak of them.
+    pub caps: [Option<f64>; 2],
 }
 
 /// Which projections have a bias.
@@ -72,6 +76,8 @@ const LLAMA: Kind = Kind {
     norms: Norms::Before,
     gemma: false,
     windows: Windows::Never,
+    window: None,
+    caps: [None; 2],
 };
 
 const GEMMA2: Kind = Kind {
@@ -79,6 +85,8 @@ const GEMMA2: Kind = Kind {
     norms: Norms::Both,
     gemma: true,
     windows: Windows::AllBut(2),
+    window: Some(4096),
+    caps: [Some(50.0), Some(30.0)],
     ..LLAMA
 };
 
@@ -89,18 +97,21 @@ pub const KINDS: [Kind; 8] = [
         name: "mistral",
         bias: Bias::Never,
         windows: Windows::Every,
+        window: Some(4096),
         ..LLAMA
     },
     Kind {
         name: "qwen2",
         bias: Bias::QueryKeyValue,
         windows: Windows::Last,
+        window: Some(4096),
         ..LLAMA
     },
     Kind {
         name: "qwen3",
         query_norm: QueryNorm::EachHead,
         windows: Windows::Last,
+        window: Some(4096),
         ..LLAMA
     },
     GEMMA2,
@@ -108,6 +119,7 @@ pub const KINDS: [Kind; 8] = [
         name: "gemma3_text",
         query_norm: QueryNorm::EachHead,
         windows: Windows::AllBut(6),
+        caps: [None; 2],
         ..GEMMA2
     },
     Kind {

@@ -6,7 +6,7 @@ mod rotary;
 use std::path::Path;
 
 use burn_goft_finetune::Error;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 pub use kind::{Bias, KINDS, Kind, Norms, QueryNorm, Windows};
 use rotary::{Lengths, RawRotary};
@@ -84,9 +84,12 @@ struct Raw {
     attention_bias: Option<bool>,
     mlp_bias: Option<bool>,
     query_pre_attn_scalar: Option<f64>,
-    attn_logit_softcapping: Option<f64>,
-    final_logit_softcapping: Option<f64>,
-    sliding_window: Option<usize>,
+    #[serde(default, deserialize_with = "spoken_of")]
+    attn_logit_softcapping: Option<Option<f64>>,
+    #[serde(default, deserialize_with = "spoken_of")]
+    final_logit_softcapping: Option<Option<f64>>,
+    #[serde(default, deserialize_with = "spoken_of")]
+    sliding_window: Option<Option<usize>>,
     sliding_window_pattern: Option<usize>,
     use_sliding_window: Option<bool>,
     max_window_layers: Option<usize>,
@@ -97,6 +100,13 @@ struct Raw {
     rope_local_base_freq: Option<f64>,
     rope_scaling: Option<RawRotary>,
     rope_parameters: Option<serde_json::Value>,
+}
+
+/// Tells a field that is `null` from one that is not there, for which a kind has a default.
+fn spoken_of<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    field: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(field).map(Some)
 }
 
 impl DecoderConfig {
@@ -182,8 +192,11 @@ impl Raw {
         let epsilon = positive(self.rms_norm_eps, "rms_norm_eps")?;
         let epsilon = epsilon.ok_or("it lacks `rms_norm_eps`")?;
         let scalar = positive(self.query_pre_attn_scalar, "query_pre_attn_scalar")?;
-        let score_cap = positive(self.attn_logit_softcapping, "attn_logit_softcapping")?;
-        let logit_cap = positive(self.final_logit_softcapping, "final_logit_softcapping")?;
+        let [score_cap, logit_cap] = kind.caps;
+        let score_cap = self.attn_logit_softcapping.unwrap_or(score_cap);
+        let score_cap = positive(score_cap, "attn_logit_softcapping")?;
+        let logit_cap = self.final_logit_softcapping.unwrap_or(logit_cap);
+        let logit_cap = positive(logit_cap, "final_logit_softcapping")?;
         let unbounded = |size: usize| size > LARGEST;
         let sizes = [
             hidden,
@@ -246,8 +259,9 @@ impl Raw {
         let count = self
             .num_hidden_layers
             .ok_or("it lacks `num_hidden_layers`")?;
-        let looks = self.windowed(kind, count)?;
-        if looks.contains(&true) && self.sliding_window.is_none_or(|window| window == 0) {
+        let window = self.sliding_window.unwrap_or(kind.window);
+        let looks = self.windowed(kind, window, count)?;
+        if looks.contains(&true) && window.is_none_or(|window| window == 0) {
             return Err(
                 "some of its layers look at a window, and it has no `sliding_window`".into(),
             );
@@ -258,7 +272,7 @@ impl Raw {
         };
         let layer = |windowed: bool| {
             Ok(LayerConfig {
-                window: self.sliding_window.filter(|_| windowed),
+                window: window.filter(|_| windowed),
                 rotary: self.rotary(kind, windowed, head_dim, &lengths)?,
             })
         };
@@ -266,7 +280,12 @@ impl Raw {
     }
 
     /// Which layers look at a window.
-    fn windowed(&self, kind: Kind, count: usize) -> Result<Vec<bool>, String> {
+    fn windowed(
+        &self,
+        kind: Kind,
+        window: Option<usize>,
+        count: usize,
+    ) -> Result<Vec<bool>, String> {
         let listed = self.layer_types.as_ref();
         // Those of kinds in which all layers are alike are not looked at.
         if let Some(types) =
@@ -289,13 +308,13 @@ impl Raw {
         }
         let windowed = |index: usize| match kind.windows {
             Windows::Never => false,
-            Windows::Every => self.sliding_window.is_some(),
+            Windows::Every => window.is_some(),
             Windows::AllBut(n) => {
                 let n = self.sliding_window_pattern.unwrap_or(n).max(1);
                 !(index + 1).is_multiple_of(n)
             }
             Windows::Last => {
-                let from = self.max_window_layers.unwrap_or(count);
+                let from = self.max_window_layers.unwrap_or(28);
                 self.use_sliding_window == Some(true) && index >= from
             }
         };

@@ -13,6 +13,9 @@ use serde_json::Value;
 const BEGIN: char = '\u{10FFFD}';
 const END: char = '\u{10FFFC}';
 
+/// The template for conversations with tools, where a model has files for its templates.
+pub(crate) const TOOLS_FILE: &str = "additional_chat_templates/tool_use.jinja";
+
 /// How a model's conversations are written.
 #[derive(Debug)]
 pub struct ChatFormat {
@@ -33,8 +36,8 @@ pub struct Rendered {
 }
 
 impl ChatFormat {
-    /// The template of a folder: `chat_template.jinja`, or that of `tokenizer_config.json`; none
-    /// if the folder has neither.
+    /// The template of a folder: `chat_template.jinja`, with the one for tools in
+    /// `additional_chat_templates`, or that of `tokenizer_config.json`; none if the folder has neither.
     ///
     /// # Errors
     ///
@@ -51,12 +54,23 @@ impl ChatFormat {
                 })?
             }
         };
-        let file = folder.join("chat_template.jinja");
-        if file.is_file() {
+        let in_file = |name: &str| -> Result<Option<Self>, Error> {
+            let file = folder.join(name);
+            if !file.is_file() {
+                return Ok(None);
+            }
             let source = std::fs::read_to_string(&file).map_err(Error::io("reading", &file))?;
-            return Self::new(&source, &config)
+            let format = Self::new(&source, &config);
+            format
                 .map(Some)
-                .map_err(|reason| Error::model(&file, reason));
+                .map_err(|reason| Error::model(&file, reason))
+        };
+        if let Some(format) = in_file("chat_template.jinja")? {
+            let with_tools = in_file(TOOLS_FILE)?.map(|format| format.template);
+            return Ok(Some(Self {
+                with_tools,
+                ..format
+            }));
         }
         let Some(source) = config_template(&config, "default") else {
             return Ok(None);
@@ -331,6 +345,30 @@ mod tests {
         ] {
             assert_eq!(marked(source), None, "{source}");
         }
+    }
+
+    #[test]
+    fn a_file_for_tools_is_taken_where_there_are_tools() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let read = || ChatFormat::in_folder(folder.path()).unwrap();
+        assert!(read().is_none());
+        write("chat_template.jinja", "plain");
+        let tool = json!({ "type": "function", "function": { "name": "add" } });
+        let rendered = |tools: &[Value]| read().unwrap().render(&talk(), tools, false).unwrap();
+        assert_eq!(rendered(std::slice::from_ref(&tool)), "plain");
+        write(TOOLS_FILE, "with {{ tools[0].function.name }}");
+        assert_eq!(rendered(&[tool]), "with add");
+        assert_eq!(rendered(&[]), "plain");
+        write(TOOLS_FILE, "{% if %}");
+        let error = ChatFormat::in_folder(folder.path())
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("tool_use.jinja"), "{error}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod split;
 mod tokens;
 
 pub use chat::ChatFormat;
+pub(crate) use chat::TOOLS_FILE;
 pub use examples::{Example, Source, read};
 pub use split::Data;
 pub(crate) use split::encode;

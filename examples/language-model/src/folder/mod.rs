@@ -12,6 +12,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::config::DecoderConfig;
+use crate::data::TOOLS_FILE;
 use crate::model::CausalLm;
 
 pub use base::Base;
@@ -94,6 +95,7 @@ pub fn find(model: &Path) -> Result<PathBuf, Error> {
         "generation_config.json",
         "tokenizer_config.json",
         "chat_template.jinja",
+        TOOLS_FILE,
     ] {
         hub.optional(file).map_err(error)?;
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
+use language_model::config::DecoderConfig;
 use language_model::{Error, Pretrained};
 use serde_json::{Value, json};
 
@@ -25,6 +26,37 @@ fn message(folder: &Path) -> String {
         "{error:?}"
     );
     error.to_string()
+}
+
+/// What transformers takes, which tells a field that is not there from `null`.
+#[test]
+fn what_a_config_does_not_speak_of_is_its_kinds_own() {
+    let read = |kind: &str, change: &dyn Fn(&mut serde_json::Map<String, Value>)| {
+        let (_place, folder) = common::model(kind);
+        let text = std::fs::read(folder.join("config.json")).unwrap();
+        let mut config: Value = serde_json::from_slice(&text).unwrap();
+        change(config.as_object_mut().unwrap());
+        DecoderConfig::parse(config.to_string().as_bytes()).unwrap()
+    };
+    let without = |kind: &str, field: &str| read(kind, &|config| drop(config.remove(field)));
+    let null = |kind: &str, field: &str| {
+        read(kind, &|config| {
+            drop(config.insert(field.into(), Value::Null))
+        })
+    };
+    let window = |config: DecoderConfig| config.layers[0].window;
+    assert_eq!(window(without("mistral", "sliding_window")), Some(4096));
+    assert_eq!(window(null("mistral", "sliding_window")), None);
+    assert_eq!(window(without("gemma2", "sliding_window")), Some(4096));
+    assert_eq!(window(without("gemma3", "sliding_window")), Some(4096));
+    assert_eq!(window(without("phi3", "sliding_window")), None);
+    let (scores, logits) = ("attn_logit_softcapping", "final_logit_softcapping");
+    assert_eq!(without("gemma2", scores).score_cap, Some(50.0));
+    assert_eq!(null("gemma2", scores).score_cap, None);
+    assert_eq!(without("gemma2", logits).logit_cap, Some(30.0));
+    assert_eq!(null("gemma2", logits).logit_cap, None);
+    assert_eq!(without("gemma3", scores).score_cap, None);
+    assert_eq!(without("gemma3", logits).logit_cap, None);
 }
 
 #[test]
