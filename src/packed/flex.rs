@@ -220,13 +220,33 @@ fn multiply<'a, S: macerator::Simd>(
     columns: [usize; 2],
 ) {
     let [from, to] = columns;
-    for row in 0..packed.rows {
-        for (start, scale, values) in packed.runs(row, from, to) {
+    // So many rows are read together that sums are written once for them.
+    const ROWS: usize = 4;
+    for row in (0..packed.rows).step_by(ROWS) {
+        let some = (packed.rows - row).min(ROWS);
+        // What is beyond the last row is multiplied by nothing.
+        let place = |n: usize| row + n.min(some - 1);
+        let part = |n: usize| if n < some { 1.0 } else { 0.0 };
+        let runs = packed.runs(row, from, to);
+        for (start, _, first) in runs {
+            let width = first.len();
+            let line = |n: usize| {
+                let start = place(n) * packed.columns + from + start;
+                &packed.values[start..start + width]
+            };
+            let scale = |n: usize| part(n) * packed.scale(place(n), from + start);
+            let ([a, b, c, d], scales) = (
+                [line(0), line(1), line(2), line(3)],
+                [scale(0), scale(1), scale(2), scale(3)],
+            );
             let vectors = sums.chunks_exact_mut(to - from);
             for (sums, x) in vectors.zip(x.chunks_exact(packed.rows)) {
-                let factor = x[row] * scale;
-                for (sum, value) in sums[start..].iter_mut().zip(values) {
-                    *sum += factor * f32::from(*value);
+                let factor = |n: usize| x[place(n)] * scales[n];
+                let (p, q, r, s) = (factor(0), factor(1), factor(2), factor(3));
+                let sums = &mut sums[start..start + width];
+                for i in 0..width {
+                    sums[i] += (p * f32::from(a[i]) + q * f32::from(b[i]))
+                        + (r * f32::from(c[i]) + s * f32::from(d[i]));
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! The loss of a language model's head, without all of its logits.
 
 use burn::tensor::{Int, Tensor};
-use transformer_ops::cross_entropy;
+use transformer_ops::{cross_entropy, linear};
 
 /// A head that gives each class a logit: `z = W h`, `c tanh(z / c)` with a cap `c`.
 #[derive(Clone, Debug)]
@@ -79,7 +79,7 @@ impl Head {
             let length = rows.min(count - start);
             let h = h.clone().narrow(0, start, length);
             let classes = classes.clone().narrow(0, start, length);
-            let products = h.clone().matmul(w.clone().transpose());
+            let products = linear(h.clone(), w.clone().transpose(), None);
             let found = cross_entropy(products, classes.clone(), self.cap);
             let loss = found.losses.sum();
             let correct = found.likeliest.equal(classes).int().sum();
@@ -98,7 +98,7 @@ impl Head {
                     None => term,
                 });
             }
-            by_vector.push(slope.matmul(w.clone()));
+            by_vector.push(linear(slope, w.clone(), None));
         }
         let (losses, correct) = sums.expect("there is a vector");
         // Of the mean.

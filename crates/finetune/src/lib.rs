@@ -152,7 +152,7 @@ pub use course::Course;
 pub use cross_entropy::{Head, Predicted};
 pub use error::Error;
 pub use machine::machine;
-pub use memory::Heap;
+pub use memory::{Heap, keep_freed_memory};
 pub use method::Method;
 pub use methods::METHODS;
 pub use progress::{Cost, Progress};

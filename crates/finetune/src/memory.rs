@@ -36,3 +36,24 @@ impl Heap {
         (HEAP.current_usage() > 0).then(|| HEAP.peak_usage().saturating_sub(self.before) as u64)
     }
 }
+
+/// Has the allocator keep what is freed for what is allocated next, instead of giving it back to the
+/// system: the tensors of a step are those of the next one, and fresh memory is filled with zeros by the
+/// system, page by page, which is a quarter of a small model's step. To be called first in a program.
+///
+/// It has an effect on Linux with the GNU library, whose threshold is 32 MiB at the most by itself.
+pub fn keep_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        /// What is smaller is kept: all but the largest tables.
+        const LARGEST: libc::c_int = 1 << 30;
+        #[expect(
+            unsafe_code,
+            reason = "sets two numbers of the allocator; a value that it does not take is refused by it"
+        )]
+        unsafe {
+            libc::mallopt(libc::M_MMAP_THRESHOLD, LARGEST);
+            libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX);
+        }
+    }
+}

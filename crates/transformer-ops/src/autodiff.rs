@@ -164,6 +164,33 @@ impl<B: Backend + TransformerOps, C: CheckpointStrategy> TransformerOps for Auto
         }
     }
 
+    fn fused_product(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        transposed: bool,
+    ) -> FloatTensor<Self> {
+        let tracked = [&x, &weight].map(|tensor| tensor.is_tracked());
+        let prepared = ProductNode
+            .prepare::<C>([x.node(), weight.node()])
+            .compute_bound()
+            .stateful();
+        let product = |x: FloatTensor<Self>, weight: FloatTensor<Self>| {
+            B::fused_product(x.into_primitive(), weight.into_primitive(), transposed)
+        };
+        match prepared {
+            OpsKind::Tracked(mut prep) => {
+                // A frozen weight's vectors are not kept: they are the most of a model's memory.
+                let state = Multiplied {
+                    x: tracked[1].then(|| prep.checkpoint(&x)),
+                    weight: tracked[0].then(|| prep.checkpoint(&weight)),
+                    transposed,
+                };
+                prep.finish(state, product(x, weight))
+            }
+            OpsKind::UnTracked(prep) => prep.finish(product(x, weight)),
+        }
+    }
+
     fn fused_cross_entropy(
         products: FloatTensor<Self>,
         classes: IntTensor<Self>,
@@ -256,6 +283,41 @@ impl<B: Backend + TransformerOps> Backward<B, 3> for LayerNode {
         let [x, weight, _] = kept::<B, 3>(saved, ids);
         let (by_x, by_weight, by_bias) = B::fused_layer_norm_backward(x, weight, grad, epsilon);
         register!(grads, parents, [by_x, by_weight, by_bias]);
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Multiplied {
+    /// Where the weight is tracked.
+    x: Option<NodeId>,
+    /// Where the vectors are.
+    weight: Option<NodeId>,
+    transposed: bool,
+}
+
+#[derive(Debug)]
+struct ProductNode;
+
+impl<B: Backend + TransformerOps> Backward<B, 2> for ProductNode {
+    type State = Multiplied;
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, saved: &mut Checkpointer) {
+        let ([of_x, of_weight], state) = (ops.parents, ops.state);
+        let grad = grads.consume::<B>(&ops.node);
+        if let (Some(of_weight), Some(x)) = (of_weight, state.x) {
+            let [x] = kept::<B, 1>(saved, [x]);
+            let (x, grad) = match state.transposed {
+                true => (grad.clone(), x),
+                false => (x, grad.clone()),
+            };
+            let by_weight = B::float_matmul(B::float_swap_dims(x, 0, 1), grad);
+            grads.register::<B>(of_weight.id, by_weight);
+        }
+        if let (Some(of_x), Some(weight)) = (of_x, state.weight) {
+            let [weight] = kept::<B, 1>(saved, [weight]);
+            let by_x = B::fused_product(grad, weight, !state.transposed);
+            grads.register::<B>(of_x.id, by_x);
+        }
     }
 }
 

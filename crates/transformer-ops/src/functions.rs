@@ -161,8 +161,9 @@ const FEW: usize = 8;
 
 /// `x W + b` of vectors along the last axis and a weight `[d_input, d_output]`, as burn's `linear`.
 ///
-/// For a few vectors without autodiff, as when a text goes on by one token, the time is that of reading
-/// the weight once, by all threads.
+/// On the CPU the product is written into memory that nothing was written to before, and a weight that is
+/// not trained is all that is kept for the backward pass. For a few vectors without autodiff, as when a text
+/// goes on by one token, the time is that of reading the weight once, by all threads.
 ///
 /// # Panics
 ///
@@ -174,7 +175,7 @@ pub fn linear<const D: usize>(
 ) -> Tensor<D> {
     let shape = x.dims();
     let rows: usize = shape[..D - 1].iter().product();
-    if rows > FEW || x.device().is_autodiff() || !weight.dtype().is_float() {
+    if rows == 0 || weight.dtype() != x.dtype() {
         return burn::tensor::module::linear(x, weight, bias);
     }
     let [inputs, outputs] = weight.dims();
@@ -184,8 +185,13 @@ pub fn linear<const D: usize>(
         "linear: the last axis of {shape:?} has the length of the weight's first, {inputs}"
     );
     let x: Tensor<2> = x.reshape([rows, inputs]);
-    let y = Dispatch::fused_few_rows(x.into_dispatch(), weight.into_dispatch());
-    let y: Tensor<2> = Tensor::from_dispatch(y);
+    let few = rows <= FEW && !x.device().is_autodiff();
+    let weight = beside(weight, &x);
+    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+    let y: Tensor<2> = Tensor::from_dispatch(match few {
+        true => Dispatch::fused_few_rows(x, weight),
+        false => Dispatch::fused_product(x, weight, false),
+    });
     let y = match bias {
         Some(bias) => y + bias.unsqueeze(),
         None => y,

@@ -163,6 +163,20 @@ pub trait TransformerOps: Backend {
         Self::float_matmul(x, weight)
     }
 
+    /// The product of vectors `[n, k]` and a matrix `[k, m]`, or of vectors `[n, m]` and its transpose; see
+    /// [`linear`](crate::linear).
+    #[fusion(default)]
+    fn fused_product(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        transposed: bool,
+    ) -> FloatTensor<Self> {
+        match transposed {
+            true => Self::float_matmul(x, Self::float_swap_dims(weight, 0, 1)),
+            false => Self::float_matmul(x, weight),
+        }
+    }
+
     /// See [`cross_entropy`](crate::cross_entropy): losses `[n]`, their derivatives by the products
     /// `[n, classes]` and the likeliest classes `[n]`.
     #[fusion(default)]

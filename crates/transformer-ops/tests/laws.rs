@@ -493,8 +493,15 @@ fn cross_entropies() {
 }
 
 #[test]
-fn products_of_few_vectors() {
-    for (rows, inputs, outputs) in [(1, 1, 1), (1, 37, 5), (3, 6, 300), (8, 130, 513), (9, 7, 4)] {
+fn products_of_vectors() {
+    for (rows, inputs, outputs) in [
+        (1, 1, 1),
+        (1, 37, 5),
+        (3, 6, 300),
+        (8, 130, 513),
+        (9, 7, 4),
+        (70, 64, 90),
+    ] {
         let x = Numbers::new(&[1, rows, inputs], 11);
         let [weight, table] = [12, 13].map(|seed| {
             let shape = if seed == 12 {
@@ -531,6 +538,71 @@ fn products_of_few_vectors() {
             let wide = Tensor::cat(vec![weight.tensor::<2>(&device, dtype); 2], 1);
             let part = wide.narrow(1, 0, outputs);
             assert_close(&name, &values(linear(x(), part, bias())), &of_weight, limit);
+        }
+    }
+}
+
+/// Of the vectors, of the weight, and of both, as they are trained.
+#[test]
+fn derivatives_of_products() {
+    let loop_over = |[n, k, m]: [usize; 3], term: &dyn Fn(usize, usize, usize) -> f64| {
+        let each = (0..n).flat_map(|i| (0..k).map(move |j| (i, j)));
+        let sum = |(i, j): (usize, usize)| (0..m).map(|l| term(i, j, l)).sum::<f64>();
+        each.map(sum).collect::<Vec<f64>>()
+    };
+    for [rows, inputs, outputs] in [[1, 3, 2], [5, 1, 7], [12, 20, 1], [90, 64, 70]] {
+        let [x, turned] = [(inputs, 21), (outputs, 22)]
+            .map(|(width, seed)| Numbers::new(&[1, rows, width], seed));
+        let weight = Numbers::new(&[inputs, outputs], 23);
+        let by_x = loop_over([rows, inputs, outputs], &|row, input, output| {
+            turned.values[row * outputs + output] * weight.values[input * outputs + output]
+        });
+        let by_weight = loop_over([inputs, outputs, rows], &|input, output, row| {
+            x.values[row * inputs + input] * turned.values[row * outputs + output]
+        });
+        for (place, device, dtype, limit) in places() {
+            let device = device.autodiff();
+            let limit = limit * if dtype == DType::BF16 { 2.0 } else { 1.0 };
+            for (train_x, train_weight) in [(true, false), (false, true), (true, true)] {
+                for view in [false, true] {
+                    let name = format!(
+                        "{rows} x {inputs} x {outputs}, {train_x} {train_weight} {view}, on {place}"
+                    );
+                    let tensor = |train: bool, tensor: Tensor<3>| match train {
+                        true => tensor.require_grad(),
+                        false => tensor,
+                    };
+                    let x = tensor(train_x, x.tensor(&device, dtype));
+                    let weight = weight.tensor::<2>(&device, dtype);
+                    // The same numbers, lying the other way round.
+                    let turned_round = weight.clone().transpose().into_data();
+                    let weight = match view {
+                        true => Tensor::from_data(turned_round, (&device, dtype)),
+                        false => weight,
+                    };
+                    let weight: Tensor<2> = match train_weight {
+                        true => weight.require_grad(),
+                        false => weight,
+                    };
+                    let used = match view {
+                        true => weight.clone().transpose(),
+                        false => weight.clone(),
+                    };
+                    let y = linear(x.clone(), used, None);
+                    let grads = (y * turned.tensor::<3>(&device, dtype)).sum().backward();
+                    match x.grad(&grads) {
+                        Some(found) => assert_close(&name, &values(found), &by_x, limit),
+                        None => assert!(!train_x, "{name}"),
+                    }
+                    match weight.grad(&grads) {
+                        Some(found) => {
+                            let found = if view { found.transpose() } else { found };
+                            assert_close(&name, &values(found), &by_weight, limit);
+                        }
+                        None => assert!(!train_weight, "{name}"),
+                    }
+                }
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use burn_goft_finetune::keep_freed_memory;
 use clap::Parser;
 use language_model::cli;
 use peak_alloc::PeakAlloc;
@@ -14,6 +15,7 @@ mod program;
 static HEAP: PeakAlloc = PeakAlloc;
 
 fn main() -> ExitCode {
+    keep_freed_memory();
     let options = cli::Options::parse();
     program::run(
         options.command.trains(),

@@ -10,6 +10,7 @@ mod cross_entropy;
 mod few_rows;
 mod math;
 mod norm;
+mod product;
 mod rotary;
 
 use burn::backend::flex::{FlexTensor, Layout};
@@ -240,6 +241,22 @@ impl TransformerOps for Flex {
                 let result = matrix.times(values(&x), rows);
                 tensor(result, Shape::new([rows, weight.shape()[1]]))
             }
+            _ => Self::float_matmul(x, weight),
+        }
+    }
+
+    fn fused_product(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        transposed: bool,
+    ) -> FloatTensor<Self> {
+        match product::Matrix::of(&weight, transposed) {
+            Some(matrix) if x.dtype() == DType::F32 && x.shape().num_elements() > 0 => {
+                let x = x.to_contiguous();
+                let shape = Shape::new([x.shape()[0], matrix.outputs()]);
+                tensor(matrix.times(values(&x)), shape)
+            }
+            _ if transposed => Self::float_matmul(x, Self::float_swap_dims(weight, 0, 1)),
             _ => Self::float_matmul(x, weight),
         }
     }
