@@ -21,8 +21,11 @@ const PANEL: usize = 1 << 20;
 /// So many vectors make it worth unpacking a weight before it is multiplied.
 const MANY: usize = 8;
 
-/// Columns that a thread takes at a time for a few vectors.
-const COLUMNS: usize = 256;
+/// Numbers of the weight that a thread reads at a time for a few vectors.
+const PIECE: usize = 1 << 17;
+
+/// Rows that are read together, so that sums are written once for them.
+const ROWS: usize = 4;
 
 impl PackedOps for Flex {
     fn packed_product(
@@ -143,26 +146,26 @@ impl<'a> Packed<'a> {
         beside(parts, x.shape()[0], self.rows)
     }
 
-    /// `x W` for a few vectors, each packed value read once.
+    /// `x W` for a few vectors, each packed value read once: some rows a thread, which are one piece of
+    /// memory, and their sums added up in order.
     fn few(&self, x: &FlexTensor) -> FlexTensor {
         let vectors = x.shape()[0];
         let values: &[f32] = x.as_slice().expect("made contiguous before");
-        let parts: Vec<Vec<f32>> = (0..self.columns.div_ceil(COLUMNS))
+        let rows = (PIECE / self.columns).next_multiple_of(ROWS).max(ROWS);
+        let parts: Vec<Vec<f32>> = (0..self.rows.div_ceil(rows))
             .into_par_iter()
             .map(|part| {
-                let from = part * COLUMNS;
-                let to = (from + COLUMNS).min(self.columns);
-                let mut sums = vec![0.0; vectors * (to - from)];
-                multiply(self, &mut sums, values, [from, to]);
+                let first = part * rows;
+                let last = (first + rows).min(self.rows);
+                let mut sums = vec![0.0; vectors * self.columns];
+                multiply(self, &mut sums, values, [first, last]);
                 sums
             })
             .collect();
         let mut product = vec![0.0; vectors * self.columns];
-        for (part, sums) in parts.iter().enumerate() {
-            let width = sums.len() / vectors;
-            for (vector, sums) in sums.chunks_exact(width).enumerate() {
-                let start = vector * self.columns + part * COLUMNS;
-                product[start..start + width].copy_from_slice(sums);
+        for part in parts {
+            for (sum, part) in product.iter_mut().zip(part) {
+                *sum += part;
             }
         }
         tensor(product, [vectors, self.columns])
@@ -211,35 +214,27 @@ fn unpack<'a, S: macerator::Simd>(
     }
 }
 
-/// Adds to `sums [n, columns]` the products of `x [n, rows]` with some columns.
+/// Adds to `sums [n, columns]` the products of `x [n, rows]` with some rows.
 #[macerator::with_simd]
 fn multiply<'a, S: macerator::Simd>(
     packed: &Packed<'a>,
     sums: &mut [f32],
     x: &[f32],
-    columns: [usize; 2],
+    rows: [usize; 2],
 ) {
-    let [from, to] = columns;
-    // So many rows are read together that sums are written once for them.
-    const ROWS: usize = 4;
-    for row in (0..packed.rows).step_by(ROWS) {
-        let some = (packed.rows - row).min(ROWS);
+    let columns = packed.columns;
+    for row in (rows[0]..rows[1]).step_by(ROWS) {
+        let some = (rows[1] - row).min(ROWS);
         // What is beyond the last row is multiplied by nothing.
         let place = |n: usize| row + n.min(some - 1);
         let part = |n: usize| if n < some { 1.0 } else { 0.0 };
-        let runs = packed.runs(row, from, to);
-        for (start, _, first) in runs {
+        for (start, _, first) in packed.runs(row, 0, columns) {
             let width = first.len();
-            let line = |n: usize| {
-                let start = place(n) * packed.columns + from + start;
-                &packed.values[start..start + width]
-            };
-            let scale = |n: usize| part(n) * packed.scale(place(n), from + start);
-            let ([a, b, c, d], scales) = (
-                [line(0), line(1), line(2), line(3)],
-                [scale(0), scale(1), scale(2), scale(3)],
-            );
-            let vectors = sums.chunks_exact_mut(to - from);
+            let line = |n: usize| &packed.values[place(n) * columns + start..][..width];
+            let scale = |n: usize| part(n) * packed.scale(place(n), start);
+            let [a, b, c, d] = [line(0), line(1), line(2), line(3)];
+            let scales = [scale(0), scale(1), scale(2), scale(3)];
+            let vectors = sums.chunks_exact_mut(columns);
             for (sums, x) in vectors.zip(x.chunks_exact(packed.rows)) {
                 let factor = |n: usize| x[place(n)] * scales[n];
                 let (p, q, r, s) = (factor(0), factor(1), factor(2), factor(3));

@@ -7,8 +7,11 @@ use rayon::prelude::*;
 
 use super::math::sum;
 
-/// Outputs that a thread makes at a time.
+/// Outputs that a thread makes at a time of columns.
 const COLUMNS: usize = 256;
+
+/// Numbers of the matrix that a thread reads at a time of rows.
+const PIECE: usize = 1 << 17;
 
 /// A matrix `[k, m]` as it lies in memory.
 pub(super) struct Matrix<'a> {
@@ -44,34 +47,57 @@ impl<'a> Matrix<'a> {
 
     /// `x` is `[rows, k]`.
     pub(super) fn times(&self, x: &[f32], rows: usize) -> Vec<f32> {
-        let mut result = vec![0.0; rows * self.outputs];
-        if self.outputs == 0 {
-            return result;
+        if self.outputs == 0 || self.inputs == 0 {
+            return vec![0.0; rows * self.outputs];
         }
+        match self.by_output {
+            true => self.by_columns(x, rows),
+            false => self.by_rows(x, rows),
+        }
+    }
+
+    /// Some outputs a thread, each from its column.
+    fn by_columns(&self, x: &[f32], rows: usize) -> Vec<f32> {
         let parts: Vec<Vec<f32>> = (0..self.outputs.div_ceil(COLUMNS))
             .into_par_iter()
             .map(|part| {
                 let first = part * COLUMNS;
                 let count = COLUMNS.min(self.outputs - first);
                 let mut some = vec![0.0; rows * count];
-                match self.by_output {
-                    true => {
-                        let columns = first * self.inputs..(first + count) * self.inputs;
-                        dots(&mut some, x, &self.values[columns], self.inputs);
-                    }
-                    false => {
-                        let rest = &self.values[first..];
-                        sums(&mut some, x, rest, self.inputs, self.outputs, count);
-                    }
-                }
+                let columns = first * self.inputs..(first + count) * self.inputs;
+                dots(&mut some, x, &self.values[columns], self.inputs);
                 some
             })
             .collect();
+        let mut result = vec![0.0; rows * self.outputs];
         for (part, some) in parts.iter().enumerate() {
             let count = some.len() / rows;
             for (row, some) in some.chunks_exact(count).enumerate() {
                 let start = row * self.outputs + part * COLUMNS;
                 result[start..start + count].copy_from_slice(some);
+            }
+        }
+        result
+    }
+
+    /// Some inputs a thread, whose rows are one piece of memory; their sums are added up in order.
+    fn by_rows(&self, x: &[f32], rows: usize) -> Vec<f32> {
+        let inputs = (PIECE / self.outputs).next_multiple_of(4).max(4);
+        let parts: Vec<Vec<f32>> = (0..self.inputs.div_ceil(inputs))
+            .into_par_iter()
+            .map(|part| {
+                let first = part * inputs;
+                let last = (first + inputs).min(self.inputs);
+                let mut some = vec![0.0; rows * self.outputs];
+                sums(&mut some, x, self, first, last);
+                some
+            })
+            .collect();
+        let mut parts = parts.into_iter();
+        let mut result = parts.next().unwrap_or_default();
+        for some in parts {
+            for (sum, some) in result.iter_mut().zip(some) {
+                *sum += some;
             }
         }
         result
@@ -92,29 +118,27 @@ fn dots<S: macerator::Simd>(to: &mut [f32], x: &[f32], columns: &[f32], inputs: 
     }
 }
 
-/// All outputs from four rows of the matrix at a time.
+/// All outputs from some rows of the matrix, four at a time.
 #[macerator::with_simd]
-fn sums<S: macerator::Simd>(
+fn sums<'a, S: macerator::Simd>(
     to: &mut [f32],
     x: &[f32],
-    values: &[f32],
-    inputs: usize,
-    stride: usize,
-    count: usize,
+    matrix: &Matrix<'a>,
+    first: usize,
+    last: usize,
 ) {
-    let mut input = 0;
-    while input < inputs {
-        let some = (inputs - input).min(4);
-        let line = |row: usize| &values[(input + row.min(some - 1)) * stride..][..count];
+    let (inputs, outputs) = (matrix.inputs, matrix.outputs);
+    for input in (first..last).step_by(4) {
+        let some = (last - input).min(4);
+        let line = |row: usize| &matrix.values[(input + row.min(some - 1)) * outputs..][..outputs];
         let [a, b, c, d] = [line(0), line(1), line(2), line(3)];
-        for (to, x) in to.chunks_exact_mut(count).zip(x.chunks_exact(inputs)) {
+        for (to, x) in to.chunks_exact_mut(outputs).zip(x.chunks_exact(inputs)) {
             // What is beyond the last row is multiplied by nothing.
             let of = |row: usize| if row < some { x[input + row] } else { 0.0 };
             let (x0, x1, x2, x3) = (of(0), of(1), of(2), of(3));
-            for i in 0..count {
+            for i in 0..outputs {
                 to[i] += (x0 * a[i] + x1 * b[i]) + (x2 * c[i] + x3 * d[i]);
             }
         }
-        input += 4;
     }
 }
