@@ -340,8 +340,9 @@ pub struct Eval {
     pub device: String,
 }
 
-/// Options of `compare`.
+/// Options of `compare`. Of an option that is named twice, as behind a script's, the last counts.
 #[derive(Clone, Debug, Args)]
+#[command(args_override_self = true)]
 pub struct Compare {
     /// Folder of the pretrained model, or its name on the Hugging Face hub.
     #[arg(long)]

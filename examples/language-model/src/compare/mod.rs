@@ -114,6 +114,8 @@ fn protocol(
         .with_context("test examples", test)
         .with_context("rows in a step", run.batch_size * run.accumulation)
         .with_context("packed", run.packing)
+        .with_context("frozen weights kept in", format!("{:?}", run.base))
+        .with_context("layers recomputed", run.recompute)
         .with_context("warm-up", run.warmup)
         .with_context("longest row, tokens", run.max_length)
         .with_context("targets", run.targets.join(" "))
