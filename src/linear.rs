@@ -183,8 +183,14 @@ impl GoftLinear {
         input: Tensor<D>,
         product: impl Fn(Tensor<D>, Tensor<2>, Option<Tensor<1>>) -> Tensor<D>,
     ) -> Tensor<D> {
-        let low = product(input.clone(), lora.a.val(), None);
-        let low = product(low, lora.b.val(), None).mul_scalar(lora.scale);
+        // The factors may be kept in more digits than what they stand beside.
+        let a = lora.a.val();
+        let low = match a.dtype() == input.dtype() {
+            true => input.clone(),
+            false => input.clone().cast(a.dtype()),
+        };
+        let low = product(product(low, a, None), lora.b.val(), None);
+        let low = low.mul_scalar(lora.scale).cast(input.dtype());
         product(input, self.inner.weight.base(), self.bias()) + low
     }
 

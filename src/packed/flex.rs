@@ -24,6 +24,9 @@ const MANY: usize = 8;
 /// Numbers of the weight that a thread reads at a time for a few vectors.
 const PIECE: usize = 1 << 17;
 
+/// Sums of rows that are in memory at a time, at the most.
+const PARTS: usize = 16;
+
 /// Rows that are read together, so that sums are written once for them.
 const ROWS: usize = 4;
 
@@ -151,7 +154,8 @@ impl<'a> Packed<'a> {
     fn few(&self, x: &FlexTensor) -> FlexTensor {
         let vectors = x.shape()[0];
         let values: &[f32] = x.as_slice().expect("made contiguous before");
-        let rows = (PIECE / self.columns).next_multiple_of(ROWS).max(ROWS);
+        let rows = (PIECE / self.columns).max(self.rows.div_ceil(PARTS));
+        let rows = rows.next_multiple_of(ROWS).max(ROWS);
         let parts: Vec<Vec<f32>> = (0..self.rows.div_ceil(rows))
             .into_par_iter()
             .map(|part| {

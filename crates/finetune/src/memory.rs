@@ -47,13 +47,19 @@ pub fn keep_freed_memory() {
     {
         /// What is smaller is kept: all but the largest tables.
         const LARGEST: libc::c_int = 1 << 30;
+        /// The most that versions before 2.35 take.
+        const LARGEST_ONCE: libc::c_int = 32 << 20;
         #[expect(
             unsafe_code,
             reason = "sets two numbers of the allocator; a value that it does not take is refused by it"
         )]
         unsafe {
-            libc::mallopt(libc::M_MMAP_THRESHOLD, LARGEST);
-            libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX);
+            // Setting either number ends the growth of the first one by itself.
+            if libc::mallopt(libc::M_MMAP_THRESHOLD, LARGEST) == 1
+                || libc::mallopt(libc::M_MMAP_THRESHOLD, LARGEST_ONCE) == 1
+            {
+                libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX);
+            }
         }
     }
 }

@@ -175,7 +175,7 @@ pub fn linear<const D: usize>(
 ) -> Tensor<D> {
     let shape = x.dims();
     let rows: usize = shape[..D - 1].iter().product();
-    if rows == 0 || weight.dtype() != x.dtype() {
+    if rows == 0 || weight.dtype() != x.dtype() || !weight.dtype().is_float() {
         return burn::tensor::module::linear(x, weight, bias);
     }
     let [inputs, outputs] = weight.dims();
@@ -185,8 +185,16 @@ pub fn linear<const D: usize>(
         "linear: the last axis of {shape:?} has the length of the weight's first, {inputs}"
     );
     let x: Tensor<2> = x.reshape([rows, inputs]);
+    let weight = match x.device().is_autodiff() && !weight.device().is_autodiff() {
+        true => Tensor::from_inner(weight),
+        false => weight,
+    };
+    // Vectors are lifted to a weight that may be trained, not the weight lowered to them.
+    let x = match weight.device().is_autodiff() && !x.device().is_autodiff() {
+        true => Tensor::from_inner(x),
+        false => x,
+    };
     let few = rows <= FEW && !x.device().is_autodiff();
-    let weight = beside(weight, &x);
     let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
     let y: Tensor<2> = Tensor::from_dispatch(match few {
         true => Dispatch::fused_few_rows(x, weight),

@@ -607,6 +607,28 @@ fn derivatives_of_products() {
     }
 }
 
+/// Data go into a first layer that is trained.
+#[test]
+fn a_weight_is_trained_whatever_its_vectors_come_from() {
+    for (place, device, dtype, limit) in places() {
+        let tracked = device.clone().autodiff();
+        for rows in [2, 30] {
+            let [x, turned] =
+                [(3, 31), (5, 32)].map(|(width, seed)| Numbers::new(&[rows, width], seed));
+            let weight = Numbers::new(&[3, 5], 33)
+                .tensor::<2>(&tracked, dtype)
+                .require_grad();
+            let by_weight = |x: Tensor<2>| {
+                let y = linear(x, weight.clone(), None) * turned.tensor(&tracked, dtype);
+                values(weight.grad(&y.sum().backward()).expect("a trained weight"))
+            };
+            let plain = by_weight(x.tensor(&device, dtype));
+            assert_close(place, &plain, &by_weight(x.tensor(&tracked, dtype)), limit);
+            assert!(plain.iter().any(|slope| slope.abs() > 0.1));
+        }
+    }
+}
+
 /// Tensors as views: what a kernel gets need not lie in one piece.
 #[test]
 fn views_are_read_as_they_are() {

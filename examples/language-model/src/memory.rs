@@ -53,7 +53,7 @@ impl Estimate {
         let frozen = (total - trained.min(total)) as u64;
         let in_base = frozen.min((of_layer * config.layers.len()) as u64);
         Self {
-            weights: settings.base.bytes(in_base) + FLOAT * (frozen - in_base),
+            weights: settings.base.bytes(in_base, &settings.device) + FLOAT * (frozen - in_base),
             trained: 4 * FLOAT * trained as u64,
             kept: FLOAT * kept as u64,
             logits: 2 * FLOAT * logits as u64,

@@ -57,6 +57,11 @@ pub fn train(
     let heap = Heap::count();
     config.check()?;
     let method = method(&config.method)?;
+    if method.is_none() && config.resume {
+        return Err(Error::Settings(format!(
+            "`{NONE}` trains nothing and has nothing to resume; leave --resume out, and name another folder if there is a run in it"
+        )));
+    }
     let plain = device(&config.device).map_err(Error::Settings)?;
     let model_folder = find(&config.model)?;
     let base = config.base;

@@ -28,10 +28,10 @@ pub struct RunConfig {
     /// Decides what starts at random, the held-out share and the order of the examples.
     pub seed: u64,
     /// What the frozen weights are kept in.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub base: Base,
     /// Whether the layers' vectors are computed a second time in the backward pass instead of kept.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub recompute: bool,
     /// Longest example in tokens; what is longer is cut.
     pub max_length: usize,
@@ -64,6 +64,11 @@ pub struct RunConfig {
     pub device: String,
     /// Whether to go on from the latest checkpoint.
     pub resume: bool,
+}
+
+/// Settings that are not written where they are as in runs that did not have them.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl RunConfig {

@@ -13,6 +13,9 @@ const COLUMNS: usize = 256;
 /// Numbers of the matrix that a thread reads at a time of rows.
 const PIECE: usize = 1 << 17;
 
+/// Sums of rows that are in memory at a time, at the most.
+const PARTS: usize = 16;
+
 /// A matrix `[k, m]` as it lies in memory.
 pub(super) struct Matrix<'a> {
     values: &'a [f32],
@@ -82,7 +85,8 @@ impl<'a> Matrix<'a> {
 
     /// Some inputs a thread, whose rows are one piece of memory; their sums are added up in order.
     fn by_rows(&self, x: &[f32], rows: usize) -> Vec<f32> {
-        let inputs = (PIECE / self.outputs).next_multiple_of(4).max(4);
+        let inputs = (PIECE / self.outputs).max(self.inputs.div_ceil(PARTS));
+        let inputs = inputs.next_multiple_of(4).max(4);
         let parts: Vec<Vec<f32>> = (0..self.inputs.div_ceil(inputs))
             .into_par_iter()
             .map(|part| {

@@ -41,9 +41,11 @@ impl Base {
         }
     }
 
-    /// Bytes of so many numbers, with their scales.
-    pub(crate) fn bytes(self, numbers: u64) -> u64 {
+    /// Bytes of so many numbers on a device, with their scales.
+    pub(crate) fn bytes(self, numbers: u64, device: &str) -> u64 {
+        let in_bytes = matches!(device, "flex" | "ndarray");
         match self {
+            Self::Q4 if in_bytes => Self::Q8.bytes(numbers, device),
             Self::F32 => 4 * numbers,
             Self::Bf16 => 2 * numbers,
             Self::Q8 => numbers + 4 * numbers / BLOCK as u64,

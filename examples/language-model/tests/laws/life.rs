@@ -237,4 +237,25 @@ fn a_run_of_nothing_measures_the_model_and_leaves_it() {
     assert!(error.to_string().contains("trained nothing"), "{error}");
     let again = train(&config, &mut |_| ControlFlow::Continue(())).unwrap_err();
     assert!(matches!(again, Error::Run { .. }), "{again}");
+
+    // Another run that has not finished is not touched.
+    let other = place.path().join("other");
+    let goft = RunConfig::new(&folder, &data, &other, "goft");
+    let stopped = train(&goft, &mut |progress| match progress {
+        language_model::training::Progress::Step { step: 2, .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    assert!(matches!(stopped, Err(Error::Interrupted { .. })));
+    for resume in [false, true] {
+        let none = RunConfig {
+            resume,
+            ..RunConfig::new(&folder, &data, &other, "none")
+        };
+        train(&none, &mut |_| ControlFlow::Continue(())).unwrap_err();
+    }
+    let resumed = RunConfig {
+        resume: true,
+        ..goft
+    };
+    train(&resumed, &mut |_| ControlFlow::Continue(())).unwrap();
 }
