@@ -3,7 +3,7 @@
 use burn::module::{Lora, Module};
 use burn::nn::{LinearConfig, LinearLayout};
 use burn::optim::{GradientsParams, SgdConfig};
-use burn::tensor::Device;
+use burn::tensor::{DType, Device, FloatDType};
 use burn_goft::{AdapterFile, Goft, GoftAdapter, GoftLinear, GoftModule, NormScale, Strict};
 
 use super::{fill, input, linear};
@@ -112,6 +112,35 @@ fn lora_beside_the_product_is_lora_in_the_weight() {
         let device = device.autodiff();
         law([5, 6], &device);
         law([2, 3, 6], &device);
+    }
+}
+
+/// In a model of half precision whose factors are trained in more digits.
+#[test]
+fn factors_of_lora_may_be_wider_than_what_they_stand_beside() {
+    for row in common::rows() {
+        if row.dtype != DType::BF16 {
+            continue;
+        }
+        let device = row.device.clone().autodiff();
+        let factors = Lora::new(2, 3.0).set_dtype(FloatDType::F32);
+        let whole = fill(linear(&device).apply_lora(factors.clone()), 6);
+        let mut half = whole.clone();
+        half.bias = half
+            .bias
+            .map(|bias| bias.map(|bias| bias.cast(DType::BF16)));
+        let narrow = linear(&device);
+        let narrow = burn::nn::Linear {
+            weight: narrow.weight.map(|weight| weight.cast(DType::BF16)),
+            bias: half.bias,
+        };
+        let layer = GoftLinear::from(fill(narrow.apply_lora(factors), 6));
+        let x = input([5, 6], &device);
+        let found = layer.forward(x.clone().cast(DType::BF16));
+        assert_eq!(found.dtype(), DType::BF16);
+        let expected = GoftLinear::from(whole).forward(x);
+        let (found, expected) = (common::numbers(&found), common::numbers(&expected));
+        common::assert_close(row.name, &found, &expected, 0.1);
     }
 }
 
