@@ -12,7 +12,7 @@ mod host;
 #[cfg(feature = "ndarray")]
 mod ndarray;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 /// Panics where the cosine of these angles would be wrong: in f64 on devices that have none.
 pub(crate) fn assert_cosine(angles: &Tensor<1>) {
@@ -32,4 +32,26 @@ pub(crate) fn assert_cosine(angles: &Tensor<1>) {
         );
     }
     let _ = angles;
+}
+
+/// Whether the operations' traits list this device's backend. The generated implementations panic on any
+/// other (remote, tch, capture), for which portable bodies run on the dispatcher itself.
+pub(crate) fn listed(device: &Device) -> bool {
+    if cfg!(not(feature = "autodiff")) && device.is_autodiff() {
+        return false;
+    }
+    let inner = device.clone().without_autodiff();
+    match inner.as_dispatch() {
+        #[cfg(feature = "flex")]
+        burn::backend::DispatchDevice::Flex(_) => true,
+        #[cfg(feature = "ndarray")]
+        burn::backend::DispatchDevice::NdArray(_) => true,
+        #[cfg(feature = "cubecl-backend")]
+        burn::backend::DispatchDevice::Cube(_) => true,
+        #[allow(
+            unreachable_patterns,
+            reason = "builds that enable every backend leave nothing"
+        )]
+        _ => false,
+    }
 }

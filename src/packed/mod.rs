@@ -11,6 +11,8 @@ use burn::backend::Dispatch;
 use burn::tensor::module::linear;
 use burn::tensor::{DType, Tensor};
 
+use crate::backends::listed;
+
 pub use ops::PackedOps;
 
 /// burn's [`linear`], `x W + b`, for a weight that may be packed (quantized).
@@ -18,7 +20,8 @@ pub use ops::PackedOps;
 /// burn's own unpacks such a weight and keeps the dense one until the backward pass is done: a
 /// model's whole backward pass needs all of them at once. This keeps the packed one and unpacks it a
 /// second time; on the CPU backend `flex`, in f32, only some megabytes of it are dense at a time, and
-/// for a few vectors nothing is. A weight that is not packed goes to burn's `linear` as it is.
+/// for a few vectors nothing is. A weight that is not packed goes to burn's `linear` as it is, and so does
+/// one on a backend that this crate was built without.
 ///
 /// [`GoftLinear`](crate::GoftLinear) multiplies by it.
 ///
@@ -62,7 +65,7 @@ pub fn packed_linear<const D: usize>(
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
 ) -> Tensor<D> {
-    if !matches!(weight.dtype(), DType::QFloat(_)) {
+    if !matches!(weight.dtype(), DType::QFloat(_)) || !listed(&input.device()) {
         return linear(input, weight, bias);
     }
     let mut shape = input.dims();

@@ -1,4 +1,4 @@
-//! The one operation of the crate and its derivative, their contract for every backend.
+//! The rotation and its derivative, their contract for every backend.
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};

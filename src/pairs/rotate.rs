@@ -1,11 +1,12 @@
 //! The functional interface: a tensor, blocks, an axis.
 
 use burn::backend::Dispatch;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 
 use super::ops::GivensOps;
 use super::portable;
 use super::turn::Turn;
+use crate::backends::listed;
 
 /// Multiplies every vector of `x` along `axis` by the rotation `R`.
 ///
@@ -141,28 +142,6 @@ pub(crate) fn turn<const D: usize>(
         portable::rotate::<Dispatch>
     };
     Tensor::from_dispatch(operation(x.into_dispatch(), blocks.into_dispatch(), turn))
-}
-
-/// Whether the operation's trait lists this device's backend. The generated implementation panics
-/// on any other (remote, tch, capture), for which the portable body runs on the dispatcher itself.
-fn listed(device: &Device) -> bool {
-    if cfg!(not(feature = "autodiff")) && device.is_autodiff() {
-        return false;
-    }
-    let inner = device.clone().without_autodiff();
-    match inner.as_dispatch() {
-        #[cfg(feature = "flex")]
-        burn::backend::DispatchDevice::Flex(_) => true,
-        #[cfg(feature = "ndarray")]
-        burn::backend::DispatchDevice::NdArray(_) => true,
-        #[cfg(feature = "cubecl-backend")]
-        burn::backend::DispatchDevice::Cube(_) => true,
-        #[allow(
-            unreachable_patterns,
-            reason = "builds that enable every backend leave nothing"
-        )]
-        _ => false,
-    }
 }
 
 /// The number of pairs.

@@ -7,9 +7,10 @@
 #[path = "../../laws/oracle/mod.rs"]
 mod oracle;
 
-use burn::module::{Module, Param};
+use burn::module::{Module, Param, Quantizer};
 use burn::nn::LinearConfig;
 use burn::optim::{GradientsParams, SgdConfig};
+use burn::tensor::quantization::{Calibration, QuantValue};
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_goft::{Goft, GoftLinear, GoftModule, Turn, rotate, rotate_portable, rotate_transpose};
 use oracle::Rotation;
@@ -129,4 +130,28 @@ fn a_layer_trains_and_merges() {
         &values(&merged.forward(x.clone())),
         &values(&layer.forward(x)),
     );
+}
+
+/// By burn's own product, which unpacks it.
+#[test]
+fn a_packed_weight_is_multiplied() {
+    let device = Device::flex().autodiff();
+    let scheme = device
+        .settings()
+        .quantization
+        .scheme
+        .with_value(QuantValue::Q8S);
+    let linear = LinearConfig::new(12, 4).with_bias(false).init(&device);
+    let packed = linear.quantize_weights(&mut Quantizer::new(Calibration::MinMax, scheme));
+    let mut dense = packed.clone();
+    dense.weight = dense.weight.map(|weight| weight.dequantize());
+    let x: Tensor<2> = tensor(&numbers(8, 60), [5, 12], &device).require_grad();
+    let [found, expected] = [packed, dense].map(|linear| {
+        let y = GoftLinear::from_linear(linear, Goft::quasi())
+            .unwrap()
+            .forward(x.clone());
+        let grads = y.clone().square().sum().backward();
+        [values(&y), values(&x.grad(&grads).unwrap())].concat()
+    });
+    assert_close("packed", &found, &expected);
 }
