@@ -1,11 +1,12 @@
 //! Every operation against loops over plain numbers, and its derivatives against differences of
 //! them, on every device.
 
+use burn::backend::Dispatch;
 use burn::tensor::{DType, Device, Distribution, Int, Tensor, TensorData};
 use proptest::prelude::*;
 use transformer_ops::{
-    Activation, Attention, Spans, activate, attention, cross_entropy, gated, layer_norm, linear,
-    rms_norm, rotate_positions,
+    Activation, Attention, Spans, TransformerOps, activate, attention, cross_entropy, gated,
+    layer_norm, linear, rms_norm, rotate_positions,
 };
 
 /// A device, a dtype and what its values are right to.
@@ -499,6 +500,8 @@ fn products_of_vectors() {
         (1, 37, 5),
         (3, 6, 300),
         (8, 130, 513),
+        // Sums of several parts.
+        (2, 700, 513),
         (9, 7, 4),
         (70, 64, 90),
     ] {
@@ -542,6 +545,20 @@ fn products_of_vectors() {
     }
 }
 
+/// How a product gets its weight.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Plain,
+    /// A transposed view of one that lies the other way round.
+    View,
+    /// One that lies the other way round, to be transposed by the operation.
+    Transposed,
+}
+
+impl Way {
+    const ALL: [Self; 3] = [Self::Plain, Self::View, Self::Transposed];
+}
+
 /// Of the vectors, of the weight, and of both, as they are trained.
 #[test]
 fn derivatives_of_products() {
@@ -564,9 +581,9 @@ fn derivatives_of_products() {
             let device = device.autodiff();
             let limit = limit * if dtype == DType::BF16 { 2.0 } else { 1.0 };
             for (train_x, train_weight) in [(true, false), (false, true), (true, true)] {
-                for view in [false, true] {
+                for way in Way::ALL {
                     let name = format!(
-                        "{rows} x {inputs} x {outputs}, {train_x} {train_weight} {view}, on {place}"
+                        "{rows} x {inputs} x {outputs}, {train_x} {train_weight} {way:?}, on {place}"
                     );
                     let tensor = |train: bool, tensor: Tensor<3>| match train {
                         true => tensor.require_grad(),
@@ -576,19 +593,25 @@ fn derivatives_of_products() {
                     let weight = weight.tensor::<2>(&device, dtype);
                     // The same numbers, lying the other way round.
                     let turned_round = weight.clone().transpose().into_data();
-                    let weight = match view {
-                        true => Tensor::from_data(turned_round, (&device, dtype)),
-                        false => weight,
+                    let weight = match way {
+                        Way::Plain => weight,
+                        _ => Tensor::from_data(turned_round, (&device, dtype)),
                     };
                     let weight: Tensor<2> = match train_weight {
                         true => weight.require_grad(),
                         false => weight,
                     };
-                    let used = match view {
-                        true => weight.clone().transpose(),
-                        false => weight.clone(),
+                    let y = match way {
+                        Way::Plain => linear(x.clone(), weight.clone(), None),
+                        Way::View => linear(x.clone(), weight.clone().transpose(), None),
+                        Way::Transposed => {
+                            let flat: Tensor<2> = x.clone().reshape([rows, inputs]);
+                            let (flat, weight) =
+                                (flat.into_dispatch(), weight.clone().into_dispatch());
+                            let y = Dispatch::fused_product(flat, weight, true);
+                            Tensor::<2>::from_dispatch(y).reshape([1, rows, outputs])
+                        }
                     };
-                    let y = linear(x.clone(), used, None);
                     let grads = (y * turned.tensor::<3>(&device, dtype)).sum().backward();
                     match x.grad(&grads) {
                         Some(found) => assert_close(&name, &values(found), &by_x, limit),
@@ -596,7 +619,10 @@ fn derivatives_of_products() {
                     }
                     match weight.grad(&grads) {
                         Some(found) => {
-                            let found = if view { found.transpose() } else { found };
+                            let found = match way {
+                                Way::Plain => found,
+                                _ => found.transpose(),
+                            };
                             assert_close(&name, &values(found), &by_weight, limit);
                         }
                         None => assert!(!train_weight, "{name}"),
