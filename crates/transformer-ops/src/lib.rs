@@ -1,5 +1,5 @@
-//! What a transformer computes beside its products: attention, gates, norms, rotary positions and
-//! the loss of its head.
+//! What a transformer computes: attention, gates, norms, rotary positions, products and the loss of its
+//! head.
 //!
 //! Each is one operation of burn's graph. It keeps its inputs for the backward pass and nothing
 //! else: scores of attention are computed again, a block of queries at a time, and are never all in
