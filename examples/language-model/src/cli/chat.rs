@@ -19,12 +19,7 @@ const HELP: &str = "/adapter on|off   answer with the adapter or without it
 
 pub(super) fn run(options: &Chat, out: &mut dyn Write) -> Result<(), Error> {
     options.choice.sampling().check().map_err(Error::Settings)?;
-    let loaded = Loaded::new(
-        &options.model,
-        options.adapter.as_ref(),
-        options.base,
-        &options.device,
-    )?;
+    let loaded = options.used.load()?;
     let generation = options.choice.generation(&loaded.ends);
     let system = options.system.as_deref();
     talk(

@@ -16,12 +16,7 @@ use crate::eval::{choices, exact, perplexity, read_questions};
 use crate::generate::{Generation, Sampling, speak};
 
 pub(super) fn run(options: &Eval, out: &mut dyn Write, notes: &mut dyn Write) -> Result<(), Error> {
-    let loaded = Loaded::new(
-        &options.model,
-        options.adapter.as_ref(),
-        options.base,
-        &options.device,
-    )?;
+    let loaded = options.used.load()?;
     let mut results = serde_json::Map::new();
     if let Some(path) = &options.choices {
         let mut questions = read_questions(path)?;

@@ -20,12 +20,7 @@ pub(super) fn run(
     notes: &mut dyn Write,
 ) -> Result<(), Error> {
     options.choice.sampling().check().map_err(Error::Settings)?;
-    let loaded = Loaded::new(
-        &options.model,
-        options.adapter.as_ref(),
-        options.base,
-        &options.device,
-    )?;
+    let loaded = options.used.load()?;
     let generation = options.choice.generation(&loaded.ends);
     match (&options.prompt, &options.input) {
         (Some(prompt), _) => one(options, &loaded, &generation, prompt, out),

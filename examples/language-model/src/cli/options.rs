@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use burn_goft_finetune::METHODS;
+use burn_goft_finetune::{Error, METHODS};
 use clap::{Args, Parser, Subcommand};
 
+use super::loaded::Loaded;
 use crate::compare::{CompareConfig, method_names};
 use crate::folder::Base;
 use crate::generate::{Generation, Sampling};
@@ -174,15 +175,40 @@ impl Train {
     }
 }
 
-/// Options of `generate`.
+/// The model that is used.
 #[derive(Clone, Debug, Args)]
-pub struct Generate {
+pub struct Used {
     /// Folder of the pretrained model or of a merged one, or a name on the Hugging Face hub.
     #[arg(long)]
     pub model: PathBuf,
-    /// The --out of a training.
+    /// The --out of a training; while one talks it can be switched on and off.
     #[arg(long)]
     pub adapter: Option<PathBuf>,
+    /// What the weights of the layers are kept in; that of the training, or f32, by default.
+    #[arg(long, value_enum)]
+    pub base: Option<Base>,
+    #[arg(long, default_value = "flex", help = DEVICES)]
+    #[allow(missing_docs, reason = "its help is DEVICES")]
+    pub device: String,
+}
+
+impl Used {
+    /// Reads it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Loaded::new`].
+    pub fn load(&self) -> Result<Loaded, Error> {
+        Loaded::new(&self.model, self.adapter.as_ref(), self.base, &self.device)
+    }
+}
+
+/// Options of `generate`.
+#[derive(Clone, Debug, Args)]
+pub struct Generate {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "its options have help of their own")]
+    pub used: Used,
     /// What to answer: a question in the model's chat format, if it has one.
     #[arg(long, conflicts_with = "input")]
     pub prompt: Option<String>,
@@ -204,12 +230,6 @@ pub struct Generate {
     #[command(flatten)]
     #[allow(missing_docs, reason = "its options have help of their own")]
     pub choice: Choice,
-    /// What the weights of the layers are kept in; that of the training, or f32, by default.
-    #[arg(long, value_enum)]
-    pub base: Option<Base>,
-    #[arg(long, default_value = "flex", help = DEVICES)]
-    #[allow(missing_docs, reason = "its help is DEVICES")]
-    pub device: String,
 }
 
 /// How the tokens of answers are chosen, and where answers end.
@@ -271,35 +291,23 @@ impl Choice {
 /// Options of `chat`.
 #[derive(Clone, Debug, Args)]
 pub struct Chat {
-    /// Folder of the pretrained model or of a merged one, or a name on the Hugging Face hub.
-    #[arg(long)]
-    pub model: PathBuf,
-    /// The --out of a training; it can be switched on and off while one talks.
-    #[arg(long)]
-    pub adapter: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "its options have help of their own")]
+    pub used: Used,
     /// What the model is told before the conversation.
     #[arg(long)]
     pub system: Option<String>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "its options have help of their own")]
     pub choice: Choice,
-    /// What the weights of the layers are kept in; that of the training, or f32, by default.
-    #[arg(long, value_enum)]
-    pub base: Option<Base>,
-    #[arg(long, default_value = "flex", help = DEVICES)]
-    #[allow(missing_docs, reason = "its help is DEVICES")]
-    pub device: String,
 }
 
 /// Options of `eval`.
 #[derive(Clone, Debug, Args)]
 pub struct Eval {
-    /// Folder of the pretrained model or of a merged one, or a name on the Hugging Face hub.
-    #[arg(long)]
-    pub model: PathBuf,
-    /// The --out of a training.
-    #[arg(long)]
-    pub adapter: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "its options have help of their own")]
+    pub used: Used,
     /// Questions with answers to choose from, {"context", "choices", "gold"} a line, scored by
     /// log-likelihood as lm-evaluation-harness does.
     #[arg(long)]
@@ -332,12 +340,6 @@ pub struct Eval {
     /// Questions of --answers are texts to go on with, without the chat format.
     #[arg(long)]
     pub plain: bool,
-    /// What the weights of the layers are kept in; that of the training, or f32, by default.
-    #[arg(long, value_enum)]
-    pub base: Option<Base>,
-    #[arg(long, default_value = "flex", help = DEVICES)]
-    #[allow(missing_docs, reason = "its help is DEVICES")]
-    pub device: String,
 }
 
 /// Options of `compare`. Of an option that is named twice, as behind a script's, the last counts.
