@@ -135,7 +135,7 @@ pub struct Train {
     #[arg(long, value_enum, default_value_t)]
     pub base: Base,
     /// Compute each layer's vectors a second time in the backward pass instead of keeping them: less
-    /// memory, a third more time.
+    /// memory, about 1.4 times the time.
     #[arg(long)]
     pub recompute: bool,
     #[arg(long, default_value = "flex", help = DEVICES)]
@@ -412,7 +412,7 @@ pub struct Compare {
     #[arg(long, value_enum, default_value_t)]
     pub base: Base,
     /// Compute each layer's vectors a second time in the backward pass instead of keeping them: less
-    /// memory, a third more time.
+    /// memory, about 1.4 times the time.
     #[arg(long)]
     pub recompute: bool,
     #[arg(long, default_value = "flex", help = DEVICES)]
@@ -481,7 +481,7 @@ pub struct Bench {
     #[arg(long, value_enum, default_value_t)]
     pub base: Base,
     /// Compute each layer's vectors a second time in the backward pass instead of keeping them: less
-    /// memory, a third more time.
+    /// memory, about 1.4 times the time.
     #[arg(long)]
     pub recompute: bool,
     #[arg(long, default_value = "flex", help = DEVICES)]

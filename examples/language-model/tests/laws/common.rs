@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use language_model::data::Trained;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -97,4 +98,13 @@ pub(crate) fn data(place: &TempDir) -> PathBuf {
         std::fs::write(folder.join(name), lines.join("\n")).unwrap();
     }
     folder
+}
+
+/// Tokens that are learned from a place on.
+pub(crate) fn example(ids: &[u32], from: usize) -> Trained {
+    Trained {
+        ids: ids.to_vec(),
+        learned: (0..ids.len()).map(|place| place >= from).collect(),
+        cut: false,
+    }
 }

@@ -4,7 +4,6 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use language_model::batch::{Batch, count};
 use language_model::cli::Loaded;
-use language_model::data::Trained;
 use language_model::eval::{Question, choices, perplexity, read_questions, token_losses};
 use language_model::model::{CausalLm, Layout};
 
@@ -30,14 +29,6 @@ fn loaded(kind: &str) -> (tempfile::TempDir, Loaded) {
     (place, loaded)
 }
 
-fn example(ids: &[u32], from: usize) -> Trained {
-    Trained {
-        ids: ids.to_vec(),
-        learned: (0..ids.len()).map(|place| place >= from).collect(),
-        cut: false,
-    }
-}
-
 #[test]
 fn losses_are_those_of_all_logits_alone_and_packed() {
     let device = Device::flex();
@@ -45,9 +36,9 @@ fn losses_are_those_of_all_logits_alone_and_packed() {
     for kind in ["llama", "gemma2", "qwen2_window"] {
         let (_place, loaded) = loaded(kind);
         let examples = [
-            example(&[1, 6, 7, 8, 9, 10, 15, 4, 22, 8, 16], 3),
-            example(&[5, 9, 4], 1),
-            example(&[1, 9, 12, 8, 20, 21, 2], 5),
+            common::example(&[1, 6, 7, 8, 9, 10, 15, 4, 22, 8, 16], 3),
+            common::example(&[5, 9, 4], 1),
+            common::example(&[1, 9, 12, 8, 20, 21, 2], 5),
         ];
         let found = token_losses(&loaded.base, &examples, &device);
         let (mut sum, mut tokens) = (0.0, 0);

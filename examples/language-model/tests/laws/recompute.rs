@@ -7,7 +7,6 @@ use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
 use language_model::batch::Batch;
-use language_model::data::Trained;
 use language_model::model::CausalLm;
 use language_model::training::Progress;
 use language_model::{Pretrained, RunConfig, train};
@@ -37,21 +36,13 @@ fn read(model: &CausalLm, gradients: &GradientsParams) -> HashMap<ParamId, Vec<f
     read.found
 }
 
-fn example(ids: &[u32], from: usize) -> Trained {
-    Trained {
-        ids: ids.to_vec(),
-        learned: (0..ids.len()).map(|place| place >= from).collect(),
-        cut: false,
-    }
-}
-
 #[test]
 fn gradients_of_whole_models_are_those_of_one_pass() {
     let device = Device::flex().autodiff();
     let examples = [
-        example(&[1, 9, 4, 7, 2, 30, 11, 5], 3),
-        example(&[1, 8, 3], 1),
-        example(&[1, 22, 35, 14, 6], 2),
+        common::example(&[1, 9, 4, 7, 2, 30, 11, 5], 3),
+        common::example(&[1, 8, 3], 1),
+        common::example(&[1, 22, 35, 14, 6], 2),
     ];
     let [a, b, c] = &examples;
     for kind in [
