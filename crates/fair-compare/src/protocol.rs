@@ -31,6 +31,8 @@ mod check;
 pub struct Protocol {
     pub(crate) metric: Metric,
     pub(crate) forgetting: Option<Metric>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) throughput: Option<String>,
     /// The first is the baseline.
     pub(crate) methods: Vec<Method>,
     pub(crate) rates: Vec<f64>,
@@ -47,6 +49,7 @@ impl Protocol {
         Self {
             metric,
             forgetting: None,
+            throughput: None,
             methods: vec![baseline],
             rates: Vec::new(),
             tuning_seeds: Vec::new(),
@@ -90,6 +93,13 @@ impl Protocol {
     /// can do, measured on other data than it is tuned on.
     pub fn with_forgetting(mut self, metric: Metric) -> Self {
         self.forgetting = Some(metric);
+        self
+    }
+
+    /// What [`Outcome::throughput`](crate::Outcome::throughput) counts, such as `tokens`: the table has
+    /// a column `tokens per second`.
+    pub fn with_throughput(mut self, items: impl Into<String>) -> Self {
+        self.throughput = Some(items.into());
         self
     }
 

@@ -72,6 +72,12 @@ pub struct Outcome {
     pub adapter_bytes: Option<u64>,
     /// The most memory that was in use during the run, without what was in use before it.
     pub peak_memory_bytes: Option<u64>,
+    /// What a second of training goes through, such as tokens: [`Protocol::with_throughput`] says of
+    /// what. The median over the steps, or what the experiment's own log has.
+    ///
+    /// [`Protocol::with_throughput`]: crate::Protocol::with_throughput
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throughput: Option<f64>,
     /// The protocol's metric of forgetting, on data that the training had nothing to do with.
     pub forgetting: Option<BeforeAfter>,
     /// KL(pretrained ‖ tuned) in nats, for models that give a distribution; see
@@ -102,6 +108,7 @@ impl Outcome {
             trainable_parameters,
             adapter_bytes: None,
             peak_memory_bytes: None,
+            throughput: None,
             forgetting: None,
             kl: None,
             drift: BTreeMap::new(),
@@ -111,6 +118,8 @@ impl Outcome {
     /// The numbers beside the metric that may be anything but must be finite.
     pub(crate) fn side_numbers(&self) -> Vec<(&str, f64)> {
         let mut numbers = Vec::new();
+        let throughput = self.throughput;
+        numbers.extend(throughput.map(|items| ("what a second goes through", items)));
         if let Some(forgetting) = self.forgetting {
             numbers.push(("the forgetting metric before training", forgetting.before));
             numbers.push(("the forgetting metric after training", forgetting.after));

@@ -44,6 +44,7 @@ fn table_protocol() -> Protocol {
                 .with_unit("%")
                 .with_digits(1),
         )
+        .with_throughput("tokens")
         .with_context("data", "digits, 300 images")
         .with_context("batch", 32)
 }
@@ -99,6 +100,7 @@ fn rows_hold_what_was_measured() {
     // Steps of 10, 20 and 30 ms and one for each unit of the seeds 10, 11, 12: the median of
     // medians.
     assert_eq!(base.seconds_per_step, Some(0.031));
+    assert_eq!(base.throughput, Some(222.0));
     assert_eq!(base.trainable_parameters, Some((1000, 1000)));
     assert_eq!(base.adapter_bytes, Some((4010, 4012)));
     assert_eq!(base.peak_memory_bytes, Some((3 << 20) + 12));

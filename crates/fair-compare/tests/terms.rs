@@ -123,6 +123,10 @@ fn changed_terms_are_refused_and_named() {
             "`forgetting` is null and was asked as \"old\"",
         ),
         (
+            stored.clone().with_throughput("tokens"),
+            "`throughput` is not stored and was asked as \"tokens\"",
+        ),
+        (
             other_base,
             "`methods[0].name` is \"base\" and was asked as \"basis\"",
         ),

@@ -34,6 +34,8 @@ fn columns(report: &Report) -> Vec<Column<'_>> {
     let metric = &protocol.metric;
     let digits = metric.digits;
     let baseline = text(protocol.baseline().name());
+    let items = protocol.throughput.as_deref().unwrap_or("items");
+    let throughput = format!("{items} per second");
     let mut columns: Vec<Column<'_>> = vec![
         ("learning rate".into(), Box::new(chosen)),
         ("test runs".into(), Box::new(runs)),
@@ -56,6 +58,10 @@ fn columns(report: &Report) -> Vec<Column<'_>> {
         (
             "seconds per step".into(),
             Box::new(|row| row.seconds_per_step.map(significant)),
+        ),
+        (
+            text(&throughput),
+            Box::new(|row| row.throughput.map(significant)),
         ),
         (
             "peak memory".into(),

@@ -170,8 +170,12 @@ fn machines(report: &Report) -> String {
         false => "",
     };
     let names: Vec<String> = names.into_iter().collect();
+    let items = match &report.protocol().throughput {
+        Some(items) => format!(", {} per second", text(items)),
+        None => String::new(),
+    };
     format!(
-        "Seconds per step (median over the steps of a run, then over the runs) and peak memory (largest of the runs) depend on the \
+        "Seconds per step{items} (median over the steps of a run, then over the runs) and peak memory (largest of the runs) depend on the \
          machine: {}.{several} The other columns do not, up to rounding.",
         if names.is_empty() {
             "none yet".into()

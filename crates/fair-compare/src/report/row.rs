@@ -37,6 +37,8 @@ pub struct Row {
     pub adapter_bytes: Option<(u64, u64)>,
     /// Median over runs of the median over steps.
     pub seconds_per_step: Option<f64>,
+    /// Median over runs of what a second goes through.
+    pub throughput: Option<f64>,
     /// Largest over the runs.
     pub peak_memory_bytes: Option<u64>,
     /// The forgetting metric of the pretrained model.
@@ -101,6 +103,8 @@ fn row(ledger: &Ledger, method: &Method) -> Row {
         Spread::of(&values)
     };
     let seconds: Vec<f64> = runs.iter().map(|run| run.seconds_per_step).collect();
+    let throughput = outcomes.iter().filter_map(|run| run.throughput);
+    let throughput: Vec<f64> = throughput.collect();
     Row {
         method: method.name.clone(),
         choice: ledger.choice(method),
@@ -113,6 +117,7 @@ fn row(ledger: &Ledger, method: &Method) -> Row {
         trainable_parameters: range(outcomes.iter().map(|run| run.trainable_parameters)),
         adapter_bytes: range(outcomes.iter().filter_map(|run| run.adapter_bytes)),
         seconds_per_step: median(&seconds),
+        throughput: median(&throughput),
         peak_memory_bytes: outcomes
             .iter()
             .filter_map(|run| run.peak_memory_bytes)

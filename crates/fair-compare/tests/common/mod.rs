@@ -88,6 +88,7 @@ pub(crate) fn outcome(spec: &RunSpec, metric: f64) -> Outcome {
     Outcome {
         adapter_bytes: Some(4 * 1000 + spec.seed),
         peak_memory_bytes: Some((3 << 20) + spec.seed),
+        throughput: Some(200.0 + 2.0 * seed),
         forgetting: Some(BeforeAfter {
             before: 96.5,
             after: 60.0 + seed,
