@@ -11,6 +11,7 @@ use burn::backend::autodiff::{Autodiff, NodeId};
 use burn::backend::tensor::{FloatTensor, IntTensor};
 
 use crate::ops::{Activation, Attention, TransformerOps};
+use crate::portable::sum_rows;
 
 /// An operation's node: `$inputs` in, one result out, with what its derivative needs beside them.
 macro_rules! node {
@@ -191,6 +192,36 @@ impl<B: Backend + TransformerOps, C: CheckpointStrategy> TransformerOps for Auto
         }
     }
 
+    fn fused_affine(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let tracked = [&x, &weight].map(|tensor| tensor.is_tracked());
+        let prepared = AffineNode
+            .prepare::<C>([x.node(), weight.node(), bias.node()])
+            .compute_bound()
+            .stateful();
+        let product = |x: FloatTensor<Self>, weight: FloatTensor<Self>| {
+            B::fused_affine(
+                x.into_primitive(),
+                weight.into_primitive(),
+                bias.into_primitive(),
+            )
+        };
+        match prepared {
+            OpsKind::Tracked(mut prep) => {
+                let state = Multiplied {
+                    x: tracked[1].then(|| prep.checkpoint(&x)),
+                    weight: tracked[0].then(|| prep.checkpoint(&weight)),
+                    transposed: false,
+                };
+                prep.finish(state, product(x, weight))
+            }
+            OpsKind::UnTracked(prep) => prep.finish(product(x, weight)),
+        }
+    }
+
     fn fused_cross_entropy(
         products: FloatTensor<Self>,
         classes: IntTensor<Self>,
@@ -302,8 +333,39 @@ impl<B: Backend + TransformerOps> Backward<B, 2> for ProductNode {
     type State = Multiplied;
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, saved: &mut Checkpointer) {
-        let ([of_x, of_weight], state) = (ops.parents, ops.state);
         let grad = grads.consume::<B>(&ops.node);
+        let parents = ops.parents.map(|parent| parent.map(|parent| parent.id));
+        ops.state.backward::<B>(parents, grad, grads, saved);
+    }
+}
+
+#[derive(Debug)]
+struct AffineNode;
+
+impl<B: Backend + TransformerOps> Backward<B, 3> for AffineNode {
+    type State = Multiplied;
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, saved: &mut Checkpointer) {
+        let [of_x, of_weight, of_bias] = ops.parents;
+        let grad = grads.consume::<B>(&ops.node);
+        if let Some(of_bias) = of_bias {
+            grads.register::<B>(of_bias.id, sum_rows::<B>(grad.clone()));
+        }
+        let parents = [of_x, of_weight].map(|parent| parent.map(|parent| parent.id));
+        ops.state.backward::<B>(parents, grad, grads, saved);
+    }
+}
+
+impl Multiplied {
+    /// The derivatives by vectors and weight.
+    fn backward<B: Backend + TransformerOps>(
+        self,
+        [of_x, of_weight]: [Option<NodeId>; 2],
+        grad: FloatTensor<B>,
+        grads: &mut Gradients,
+        saved: &mut Checkpointer,
+    ) {
+        let state = self;
         if let (Some(of_weight), Some(x)) = (of_weight, state.x) {
             let [x] = kept::<B, 1>(saved, [x]);
             let (x, grad) = match state.transposed {
@@ -311,12 +373,12 @@ impl<B: Backend + TransformerOps> Backward<B, 2> for ProductNode {
                 false => (x, grad.clone()),
             };
             let by_weight = B::float_matmul(B::float_swap_dims(x, 0, 1), grad);
-            grads.register::<B>(of_weight.id, by_weight);
+            grads.register::<B>(of_weight, by_weight);
         }
         if let (Some(of_x), Some(weight)) = (of_x, state.weight) {
             let [weight] = kept::<B, 1>(saved, [weight]);
             let by_x = B::fused_product(grad, weight, !state.transposed);
-            grads.register::<B>(of_x.id, by_x);
+            grads.register::<B>(of_x, by_x);
         }
     }
 }

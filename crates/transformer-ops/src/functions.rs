@@ -156,6 +156,14 @@ pub fn rotate_positions(x: Tensor<4>, cos: Tensor<3>, sin: Tensor<3>) -> Tensor<
     Tensor::from_dispatch(Dispatch::fused_rotate_positions(x, cos, sin, false))
 }
 
+/// With autodiff if there is any.
+fn lifted<const D: usize>(tensor: Tensor<D>, trained: bool) -> Tensor<D> {
+    match trained && !tensor.device().is_autodiff() {
+        true => Tensor::from_inner(tensor),
+        false => tensor,
+    }
+}
+
 /// Vectors up to which [`linear`] reads its matrix once, instead of as matrices are multiplied.
 const FEW: usize = 8;
 
@@ -185,24 +193,27 @@ pub fn linear<const D: usize>(
         "linear: the last axis of {shape:?} has the length of the weight's first, {inputs}"
     );
     let x: Tensor<2> = x.reshape([rows, inputs]);
-    let weight = match x.device().is_autodiff() && !weight.device().is_autodiff() {
-        true => Tensor::from_inner(weight),
-        false => weight,
-    };
-    // Vectors are lifted to a weight that may be trained, not the weight lowered to them.
-    let x = match weight.device().is_autodiff() && !x.device().is_autodiff() {
-        true => Tensor::from_inner(x),
-        false => x,
-    };
-    let few = rows <= FEW && !x.device().is_autodiff();
+    // All are lifted to what may be trained, which is never lowered to the others.
+    let trained = x.device().is_autodiff()
+        || weight.device().is_autodiff()
+        || bias
+            .as_ref()
+            .is_some_and(|bias| bias.device().is_autodiff());
+    let (x, weight) = (lifted(x, trained), lifted(weight, trained));
+    let bias = bias.map(|bias| lifted(bias, trained));
+    let few = rows <= FEW && !trained;
     let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
-    let y: Tensor<2> = Tensor::from_dispatch(match few {
-        true => Dispatch::fused_few_rows(x, weight),
-        false => Dispatch::fused_product(x, weight, false),
-    });
-    let y = match bias {
-        Some(bias) => y + bias.unsqueeze(),
-        None => y,
+    let y: Tensor<2> = match (few, bias) {
+        (true, None) => Tensor::from_dispatch(Dispatch::fused_few_rows(x, weight)),
+        (true, Some(bias)) => {
+            let y: Tensor<2> = Tensor::from_dispatch(Dispatch::fused_few_rows(x, weight));
+            y + bias.unsqueeze()
+        }
+        (false, None) => Tensor::from_dispatch(Dispatch::fused_product(x, weight, false)),
+        (false, Some(bias)) => {
+            let bias = bias.into_dispatch();
+            Tensor::from_dispatch(Dispatch::fused_affine(x, weight, bias))
+        }
     };
     let mut shape = shape;
     shape[D - 1] = outputs;

@@ -177,6 +177,17 @@ pub trait TransformerOps: Backend {
         }
     }
 
+    /// The product of vectors `[n, k]` and a matrix `[k, m]`, to each of which a bias `[m]` is added; see
+    /// [`linear`](crate::linear).
+    #[fusion(default)]
+    fn fused_affine(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        portable::affine::<Self>(x, weight, bias)
+    }
+
     /// See [`cross_entropy`](crate::cross_entropy): losses `[n]`, their derivatives by the products
     /// `[n, classes]` and the likeliest classes `[n]`.
     #[fusion(default)]

@@ -577,14 +577,40 @@ fn derivatives_of_products() {
         let by_weight = loop_over([inputs, outputs, rows], &|input, output, row| {
             x.values[row * inputs + input] * turned.values[row * outputs + output]
         });
+        let sums: Vec<f64> = (0..outputs)
+            .map(|output| {
+                (0..rows)
+                    .map(|row| turned.values[row * outputs + output])
+                    .sum()
+            })
+            .collect();
         for (place, device, dtype, limit) in places() {
             let device = device.autodiff();
             let limit = limit * if dtype == DType::BF16 { 2.0 } else { 1.0 };
-            for (train_x, train_weight) in [(true, false), (false, true), (true, true)] {
+            // Vectors and weight, and the bias if there is one.
+            for (train_x, train_weight, train_bias) in [
+                (true, false, None),
+                (false, true, None),
+                (true, true, None),
+                (true, false, Some(false)),
+                (false, true, Some(false)),
+                (true, true, Some(true)),
+                (false, false, Some(true)),
+            ] {
                 for way in Way::ALL {
+                    if matches!(way, Way::Transposed) && train_bias.is_some() {
+                        continue;
+                    }
                     let name = format!(
-                        "{rows} x {inputs} x {outputs}, {train_x} {train_weight} {way:?}, on {place}"
+                        "{rows} x {inputs} x {outputs}, {train_x} {train_weight} {train_bias:?} {way:?}, on {place}"
                     );
+                    let bias = train_bias.map(|train| {
+                        let bias = Tensor::<1>::ones([outputs], (&device, dtype));
+                        match train {
+                            true => bias.require_grad(),
+                            false => bias,
+                        }
+                    });
                     let tensor = |train: bool, tensor: Tensor<3>| match train {
                         true => tensor.require_grad(),
                         false => tensor,
@@ -602,8 +628,8 @@ fn derivatives_of_products() {
                         false => weight,
                     };
                     let y = match way {
-                        Way::Plain => linear(x.clone(), weight.clone(), None),
-                        Way::View => linear(x.clone(), weight.clone().transpose(), None),
+                        Way::Plain => linear(x.clone(), weight.clone(), bias.clone()),
+                        Way::View => linear(x.clone(), weight.clone().transpose(), bias.clone()),
                         Way::Transposed => {
                             let flat: Tensor<2> = x.clone().reshape([rows, inputs]);
                             let (flat, weight) =
@@ -613,6 +639,11 @@ fn derivatives_of_products() {
                         }
                     };
                     let grads = (y * turned.tensor::<3>(&device, dtype)).sum().backward();
+                    let by_bias = bias.and_then(|bias| bias.grad(&grads));
+                    match by_bias {
+                        Some(found) => assert_close(&name, &values(found), &sums, limit),
+                        None => assert!(train_bias != Some(true), "{name}"),
+                    }
                     match x.grad(&grads) {
                         Some(found) => assert_close(&name, &values(found), &by_x, limit),
                         None => assert!(!train_x, "{name}"),
@@ -644,13 +675,27 @@ fn a_weight_is_trained_whatever_its_vectors_come_from() {
             let weight = Numbers::new(&[3, 5], 33)
                 .tensor::<2>(&tracked, dtype)
                 .require_grad();
-            let by_weight = |x: Tensor<2>| {
-                let y = linear(x, weight.clone(), None) * turned.tensor(&tracked, dtype);
-                values(weight.grad(&y.sum().backward()).expect("a trained weight"))
-            };
-            let plain = by_weight(x.tensor(&device, dtype));
-            assert_close(place, &plain, &by_weight(x.tensor(&tracked, dtype)), limit);
-            assert!(plain.iter().any(|slope| slope.abs() > 0.1));
+            let bias = Tensor::<1>::ones([5], (&device, dtype));
+            for bias in [None, Some(bias)] {
+                let by_weight = |x: Tensor<2>| {
+                    let y = linear(x, weight.clone(), bias.clone());
+                    let grads = (y * turned.tensor(&tracked, dtype)).sum().backward();
+                    values(weight.grad(&grads).expect("a trained weight"))
+                };
+                let plain = by_weight(x.tensor(&device, dtype));
+                assert_close(place, &plain, &by_weight(x.tensor(&tracked, dtype)), limit);
+                assert!(plain.iter().any(|slope| slope.abs() > 0.1));
+            }
+            // Nothing is trained but the bias.
+            let plain = Numbers::new(&[3, 5], 33).tensor::<2>(&device, dtype);
+            let trained = Tensor::<1>::ones([5], (&tracked, dtype)).require_grad();
+            let y = linear(x.tensor::<2>(&device, dtype), plain, Some(trained.clone()));
+            let grads = (y * turned.tensor(&tracked, dtype)).sum().backward();
+            let found = values(trained.grad(&grads).expect("a trained bias"));
+            let sums: Vec<f64> = (0..5)
+                .map(|output| (0..rows).map(|row| turned.values[row * 5 + output]).sum())
+                .collect();
+            assert_close(place, &found, &sums, limit);
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Functions of each number and gates.
 
+use std::mem::MaybeUninit;
+
 use rayon::prelude::*;
 
-use super::PIECE;
 use super::math::{erf, exp, sigmoid, tanh};
+use super::{PIECE, written};
 use crate::ops::Activation;
 
 const SQRT_2_OVER_PI: f32 = 0.797_884_6;
@@ -82,56 +84,56 @@ macro_rules! of {
 }
 
 pub(super) fn value(x: &[f32], activation: Activation) -> Vec<f32> {
-    let mut result = vec![0.0; x.len()];
-    let pieces = result.par_chunks_mut(PIECE).zip(x.par_chunks(PIECE));
-    pieces.for_each(|(to, x)| of!(activation, value_of(to, x)));
-    result
+    written(x.len(), |to| {
+        let pieces = to.par_chunks_mut(PIECE).zip(x.par_chunks(PIECE));
+        pieces.for_each(|(to, x)| of!(activation, value_of(to, x)));
+    })
 }
 
 #[macerator::with_simd]
-fn value_of<S: macerator::Simd, F: Function>(function: F, to: &mut [f32], x: &[f32]) {
+fn value_of<S: macerator::Simd, F: Function>(function: F, to: &mut [MaybeUninit<f32>], x: &[f32]) {
     for (to, x) in to.iter_mut().zip(x) {
-        *to = function.value(*x);
+        to.write(function.value(*x));
     }
 }
 
 pub(super) fn backward(x: &[f32], grad: &[f32], activation: Activation) -> Vec<f32> {
-    let mut result = vec![0.0; x.len()];
-    let given = x.par_chunks(PIECE).zip(grad.par_chunks(PIECE));
-    let pieces = result.par_chunks_mut(PIECE).zip(given);
-    pieces.for_each(|(to, (x, grad))| of!(activation, backward_of(to, x, grad)));
-    result
+    written(x.len(), |to| {
+        let given = x.par_chunks(PIECE).zip(grad.par_chunks(PIECE));
+        let pieces = to.par_chunks_mut(PIECE).zip(given);
+        pieces.for_each(|(to, (x, grad))| of!(activation, backward_of(to, x, grad)));
+    })
 }
 
 #[macerator::with_simd]
 fn backward_of<S: macerator::Simd, F: Function>(
     function: F,
-    to: &mut [f32],
+    to: &mut [MaybeUninit<f32>],
     x: &[f32],
     grad: &[f32],
 ) {
     for ((to, x), grad) in to.iter_mut().zip(x).zip(grad) {
-        *to = grad * function.both(*x).1;
+        to.write(grad * function.both(*x).1);
     }
 }
 
 pub(super) fn gated(gate: &[f32], up: &[f32], activation: Activation) -> Vec<f32> {
-    let mut result = vec![0.0; gate.len()];
-    let given = gate.par_chunks(PIECE).zip(up.par_chunks(PIECE));
-    let pieces = result.par_chunks_mut(PIECE).zip(given);
-    pieces.for_each(|(to, (gate, up))| of!(activation, gated_of(to, gate, up)));
-    result
+    written(gate.len(), |to| {
+        let given = gate.par_chunks(PIECE).zip(up.par_chunks(PIECE));
+        let pieces = to.par_chunks_mut(PIECE).zip(given);
+        pieces.for_each(|(to, (gate, up))| of!(activation, gated_of(to, gate, up)));
+    })
 }
 
 #[macerator::with_simd]
 fn gated_of<S: macerator::Simd, F: Function>(
     function: F,
-    to: &mut [f32],
+    to: &mut [MaybeUninit<f32>],
     gate: &[f32],
     up: &[f32],
 ) {
     for ((to, gate), up) in to.iter_mut().zip(gate).zip(up) {
-        *to = function.value(*gate) * up;
+        to.write(function.value(*gate) * up);
     }
 }
 
@@ -139,18 +141,21 @@ pub(super) fn gated_backward(
     [gate, up, grad]: [&[f32]; 3],
     activation: Activation,
 ) -> (Vec<f32>, Vec<f32>) {
-    let mut by_gate = vec![0.0; gate.len()];
-    let mut by_up = vec![0.0; gate.len()];
-    let to = by_gate
-        .par_chunks_mut(PIECE)
-        .zip(by_up.par_chunks_mut(PIECE));
-    let given = gate.par_chunks(PIECE).zip(up.par_chunks(PIECE));
-    let pieces = to.zip(given.zip(grad.par_chunks(PIECE)));
-    pieces.for_each(|((by_gate, by_up), ((gate, up), grad))| {
-        of!(
-            activation,
-            gated_backward_of(by_gate, by_up, gate, up, grad)
-        );
+    let mut by_gate = Vec::new();
+    let by_up = written(gate.len(), |by_up| {
+        by_gate = written(gate.len(), |by_gate| {
+            let to = by_gate
+                .par_chunks_mut(PIECE)
+                .zip(by_up.par_chunks_mut(PIECE));
+            let given = gate.par_chunks(PIECE).zip(up.par_chunks(PIECE));
+            let pieces = to.zip(given.zip(grad.par_chunks(PIECE)));
+            pieces.for_each(|((by_gate, by_up), ((gate, up), grad))| {
+                of!(
+                    activation,
+                    gated_backward_of(by_gate, by_up, gate, up, grad)
+                );
+            });
+        });
     });
     (by_gate, by_up)
 }
@@ -158,8 +163,8 @@ pub(super) fn gated_backward(
 #[macerator::with_simd]
 fn gated_backward_of<S: macerator::Simd, F: Function>(
     function: F,
-    by_gate: &mut [f32],
-    by_up: &mut [f32],
+    by_gate: &mut [MaybeUninit<f32>],
+    by_up: &mut [MaybeUninit<f32>],
     gate: &[f32],
     up: &[f32],
     grad: &[f32],
@@ -167,7 +172,7 @@ fn gated_backward_of<S: macerator::Simd, F: Function>(
     let to = by_gate.iter_mut().zip(by_up);
     for (((by_gate, by_up), (gate, up)), grad) in to.zip(gate.iter().zip(up)).zip(grad) {
         let (value, slope) = function.both(*gate);
-        *by_gate = grad * up * slope;
-        *by_up = grad * value;
+        by_gate.write(grad * up * slope);
+        by_up.write(grad * value);
     }
 }

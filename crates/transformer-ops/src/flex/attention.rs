@@ -5,6 +5,7 @@ use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
 
 use super::math::{exp, largest, sum, tanh};
+use super::written;
 use crate::ops::Attention;
 
 /// Queries whose scores are computed together: scores stay in a core's cache, and products have rows
@@ -260,18 +261,16 @@ fn each<R: Send>(tasks: usize, work: usize, one: impl Fn(usize) -> R + Send + Sy
 /// Heads of `[count, width]` as `[rows, count, heads, width]`.
 fn together(parts: &[Vec<f32>], rows: usize, count: usize, heads: usize, width: usize) -> Vec<f32> {
     let of_token = heads * width;
-    let mut result = vec![0.0; rows * count * of_token];
-    if result.is_empty() {
-        return result;
-    }
-    let tokens = result.par_chunks_exact_mut(of_token).enumerate();
-    tokens.with_min_len(64).for_each(|(token, to)| {
-        let (row, token) = (token / count, token % count);
-        for (to, part) in to.chunks_exact_mut(width).zip(&parts[row * heads..]) {
-            to.copy_from_slice(&part[token * width..(token + 1) * width]);
-        }
-    });
-    result
+    written(rows * count * of_token, |to| {
+        // A tensor without numbers has tokens of no width.
+        let tokens = to.par_chunks_exact_mut(of_token.max(1)).enumerate();
+        tokens.with_min_len(64).for_each(|(token, to)| {
+            let (row, token) = (token / count, token % count);
+            for (to, part) in to.chunks_exact_mut(width).zip(&parts[row * heads..]) {
+                to.write_copy_of_slice(&part[token * width..(token + 1) * width]);
+            }
+        });
+    })
 }
 
 /// `to [m, n] = factor a [m, k] b [k, n]`, added to what is there where `add` is true. Matrices are

@@ -18,6 +18,7 @@ use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Bytes, Flex, TensorMetadata};
 use burn::tensor::{DType, Element, Shape};
+use std::mem::MaybeUninit;
 
 use crate::ops::{Activation, Attention, TransformerOps};
 use crate::portable;
@@ -38,6 +39,21 @@ fn values(tensor: &FlexTensor) -> &[f32] {
 fn tensor<E: Element + bytemuck::Pod>(values: Vec<E>, shape: Shape) -> FlexTensor {
     let layout = Layout::contiguous(shape);
     FlexTensor::new(Bytes::from_elems(values), layout, E::dtype())
+}
+
+/// Numbers in memory that was not filled before: `fill` has to write each of them.
+fn written(count: usize, fill: impl FnOnce(&mut [MaybeUninit<f32>])) -> Vec<f32> {
+    let mut numbers = Vec::with_capacity(count);
+    fill(&mut numbers.spare_capacity_mut()[..count]);
+    #[expect(
+        unsafe_code,
+        reason = "there is room for so many, and every function that is given here writes all of its slice: those of numbers \
+                  piece by piece, which the laws compare number by number"
+    )]
+    unsafe {
+        numbers.set_len(count);
+    }
+    numbers
 }
 
 /// The length of the last axis.
@@ -254,10 +270,24 @@ impl TransformerOps for Flex {
             Some(matrix) if x.dtype() == DType::F32 && x.shape().num_elements() > 0 => {
                 let x = x.to_contiguous();
                 let shape = Shape::new([x.shape()[0], matrix.outputs()]);
-                tensor(matrix.times(values(&x)), shape)
+                tensor(matrix.times(values(&x), None), shape)
             }
             _ if transposed => Self::float_matmul(x, Self::float_swap_dims(weight, 0, 1)),
             _ => Self::float_matmul(x, weight),
+        }
+    }
+
+    fn fused_affine(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        match (product::Matrix::of(&weight, false), f32s([&x, &bias])) {
+            (Some(matrix), Some([x, bias])) if x.shape().num_elements() > 0 => {
+                let shape = Shape::new([x.shape()[0], matrix.outputs()]);
+                tensor(matrix.times(values(&x), Some(values(&bias))), shape)
+            }
+            _ => portable::affine::<Self>(x, weight, bias),
         }
     }
 

@@ -1,9 +1,11 @@
 //! Norms along the last axis.
 
+use std::mem::MaybeUninit;
+
 use rayon::prelude::*;
 
-use super::PIECE;
 use super::math::sum;
+use super::{PIECE, written};
 
 /// Numbers in a piece of whole rows.
 fn piece(width: usize) -> usize {
@@ -11,11 +13,11 @@ fn piece(width: usize) -> usize {
 }
 
 pub(super) fn rms(x: &[f32], weight: &[f32], epsilon: f32) -> Vec<f32> {
-    let mut result = vec![0.0; x.len()];
     let piece = piece(weight.len());
-    let pieces = result.par_chunks_mut(piece).zip(x.par_chunks(piece));
-    pieces.for_each(|(to, x)| rms_rows(to, x, weight, epsilon));
-    result
+    written(x.len(), |to| {
+        let pieces = to.par_chunks_mut(piece).zip(x.par_chunks(piece));
+        pieces.for_each(|(to, x)| rms_rows(to, x, weight, epsilon));
+    })
 }
 
 #[inline(always)]
@@ -24,29 +26,36 @@ fn inverse_root(x: &[f32], epsilon: f32) -> f32 {
 }
 
 #[macerator::with_simd]
-fn rms_rows<S: macerator::Simd>(to: &mut [f32], x: &[f32], weight: &[f32], epsilon: f32) {
+fn rms_rows<S: macerator::Simd>(
+    to: &mut [MaybeUninit<f32>],
+    x: &[f32],
+    weight: &[f32],
+    epsilon: f32,
+) {
     let width = weight.len();
     for (to, x) in to.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
         let factor = inverse_root(x, epsilon);
         for ((to, x), weight) in to.iter_mut().zip(x).zip(weight) {
-            *to = x * factor * weight;
+            to.write(x * factor * weight);
         }
     }
 }
 
 pub(super) fn rms_backward([x, weight, grad]: [&[f32]; 3], epsilon: f32) -> (Vec<f32>, Vec<f32>) {
     let width = weight.len();
-    let mut by_x = vec![0.0; x.len()];
     let piece = piece(width);
-    let given = x.par_chunks(piece).zip(grad.par_chunks(piece));
-    let pieces = by_x.par_chunks_mut(piece).zip(given);
-    let parts: Vec<Vec<f32>> = pieces
-        .map(|(to, (x, grad))| {
-            let mut by_weight = vec![0.0; width];
-            rms_rows_backward(to, &mut by_weight, x, weight, grad, epsilon);
-            by_weight
-        })
-        .collect();
+    let mut parts = Vec::new();
+    let by_x = written(x.len(), |by_x| {
+        let given = x.par_chunks(piece).zip(grad.par_chunks(piece));
+        let pieces = by_x.par_chunks_mut(piece).zip(given);
+        parts = pieces
+            .map(|(to, (x, grad))| {
+                let mut by_weight = vec![0.0; width];
+                rms_rows_backward(to, &mut by_weight, x, weight, grad, epsilon);
+                by_weight
+            })
+            .collect();
+    });
     (by_x, summed(parts, width))
 }
 
@@ -63,7 +72,7 @@ fn summed(parts: Vec<Vec<f32>>, width: usize) -> Vec<f32> {
 
 #[macerator::with_simd]
 fn rms_rows_backward<S: macerator::Simd>(
-    to: &mut [f32],
+    to: &mut [MaybeUninit<f32>],
     by_weight: &mut [f32],
     x: &[f32],
     weight: &[f32],
@@ -79,18 +88,18 @@ fn rms_rows_backward<S: macerator::Simd>(
         let rows = to.iter_mut().zip(by_weight.iter_mut());
         let given = x.iter().zip(weight).zip(grad);
         for ((to, by_weight), ((x, weight), grad)) in rows.zip(given) {
-            *to = factor * (grad * weight - x * along);
+            to.write(factor * (grad * weight - x * along));
             *by_weight += grad * x * factor;
         }
     }
 }
 
 pub(super) fn layer([x, weight, bias]: [&[f32]; 3], epsilon: f32) -> Vec<f32> {
-    let mut result = vec![0.0; x.len()];
     let piece = piece(weight.len());
-    let pieces = result.par_chunks_mut(piece).zip(x.par_chunks(piece));
-    pieces.for_each(|(to, x)| layer_rows(to, x, weight, bias, epsilon));
-    result
+    written(x.len(), |to| {
+        let pieces = to.par_chunks_mut(piece).zip(x.par_chunks(piece));
+        pieces.for_each(|(to, x)| layer_rows(to, x, weight, bias, epsilon));
+    })
 }
 
 /// The mean, and one over the root of the variance.
@@ -104,7 +113,7 @@ fn moments(x: &[f32], epsilon: f32) -> (f32, f32) {
 
 #[macerator::with_simd]
 fn layer_rows<S: macerator::Simd>(
-    to: &mut [f32],
+    to: &mut [MaybeUninit<f32>],
     x: &[f32],
     weight: &[f32],
     bias: &[f32],
@@ -115,30 +124,32 @@ fn layer_rows<S: macerator::Simd>(
         let (mean, factor) = moments(x, epsilon);
         let given = x.iter().zip(weight).zip(bias);
         for (to, ((x, weight), bias)) in to.iter_mut().zip(given) {
-            *to = (x - mean) * factor * weight + bias;
+            to.write((x - mean) * factor * weight + bias);
         }
     }
 }
 
 pub(super) fn layer_backward([x, weight, grad]: [&[f32]; 3], epsilon: f32) -> [Vec<f32>; 3] {
     let width = weight.len();
-    let mut by_x = vec![0.0; x.len()];
     let piece = piece(width);
-    let given = x.par_chunks(piece).zip(grad.par_chunks(piece));
-    let pieces = by_x.par_chunks_mut(piece).zip(given);
-    let parts: (Vec<Vec<f32>>, Vec<Vec<f32>>) = pieces
-        .map(|(to, (x, grad))| {
-            let (mut by_weight, mut by_bias) = (vec![0.0; width], vec![0.0; width]);
-            layer_rows_backward(to, &mut by_weight, &mut by_bias, x, weight, grad, epsilon);
-            (by_weight, by_bias)
-        })
-        .unzip();
+    let mut parts = (Vec::new(), Vec::new());
+    let by_x = written(x.len(), |by_x| {
+        let given = x.par_chunks(piece).zip(grad.par_chunks(piece));
+        let pieces = by_x.par_chunks_mut(piece).zip(given);
+        parts = pieces
+            .map(|(to, (x, grad))| {
+                let (mut by_weight, mut by_bias) = (vec![0.0; width], vec![0.0; width]);
+                layer_rows_backward(to, &mut by_weight, &mut by_bias, x, weight, grad, epsilon);
+                (by_weight, by_bias)
+            })
+            .unzip();
+    });
     [by_x, summed(parts.0, width), summed(parts.1, width)]
 }
 
 #[macerator::with_simd]
 fn layer_rows_backward<S: macerator::Simd>(
-    to: &mut [f32],
+    to: &mut [MaybeUninit<f32>],
     by_weight: &mut [f32],
     by_bias: &mut [f32],
     x: &[f32],
@@ -159,7 +170,7 @@ fn layer_rows_backward<S: macerator::Simd>(
         let given = x.iter().zip(weight).zip(grad);
         for ((to, (by_weight, by_bias)), ((x, weight), grad)) in rows.zip(given) {
             let centered = x - mean;
-            *to = factor * (grad * weight - shift - centered * along);
+            to.write(factor * (grad * weight - shift - centered * along));
             *by_weight += grad * centered * factor;
             *by_bias += grad;
         }

@@ -4,6 +4,9 @@
 use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::DType;
+use rayon::prelude::*;
+
+use super::{PIECE, written};
 
 /// A matrix `[k, m]` as it lies in memory.
 pub(super) struct Matrix<'a> {
@@ -51,8 +54,8 @@ impl<'a> Matrix<'a> {
         self.outputs
     }
 
-    /// The products of vectors `[n, k]`, of which there is one at least.
-    pub(super) fn times(&self, x: &[f32]) -> Vec<f32> {
+    /// The products of vectors `[n, k]`, of which there is one at least, with a bias `[m]` on each.
+    pub(super) fn times(&self, x: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
         assert!(
             !x.is_empty() && x.len().is_multiple_of(self.inputs),
             "{} numbers are no vectors of {}",
@@ -60,7 +63,15 @@ impl<'a> Matrix<'a> {
             self.inputs
         );
         let rows = x.len() / self.inputs;
-        let mut product = Vec::with_capacity(rows * self.outputs);
+        let mut product = match bias {
+            None => Vec::with_capacity(rows * self.outputs),
+            Some(bias) => repeated(bias, rows, self.outputs),
+        };
+        // What is there already is kept as often.
+        let (read, share) = match bias {
+            None => (false, 0.0),
+            Some(_) => (true, 1.0),
+        };
         let threads = match rows * self.inputs * self.outputs < ALONE {
             true => gemm::Parallelism::None,
             false => gemm::Parallelism::Rayon(0),
@@ -68,7 +79,7 @@ impl<'a> Matrix<'a> {
         #[expect(
             unsafe_code,
             reason = "the last numbers of both matrices lie inside their slices, as checked; every number of the result is written, \
-                      since none of it is read, and there is room for all of them"
+                      since none of it is read but a bias that is there, and there is room for all of them"
         )]
         unsafe {
             gemm::gemm(
@@ -78,14 +89,14 @@ impl<'a> Matrix<'a> {
                 product.as_mut_ptr(),
                 1,
                 self.outputs as isize,
-                false,
+                read,
                 x.as_ptr(),
                 1,
                 self.inputs as isize,
                 self.values.as_ptr(),
                 self.strides[1] as isize,
                 self.strides[0] as isize,
-                0.0,
+                share,
                 1.0,
                 false,
                 false,
@@ -96,4 +107,17 @@ impl<'a> Matrix<'a> {
         }
         product
     }
+}
+
+/// A row, again and again.
+fn repeated(row: &[f32], times: usize, width: usize) -> Vec<f32> {
+    assert_eq!(row.len(), width, "a bias has a number for each output");
+    written(times * width, |to| {
+        let pieces = to.par_chunks_mut((PIECE / width).max(1) * width);
+        pieces.for_each(|rows| {
+            for to in rows.chunks_exact_mut(width) {
+                to.write_copy_of_slice(row);
+            }
+        });
+    })
 }

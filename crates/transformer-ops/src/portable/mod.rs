@@ -36,7 +36,7 @@ fn part<B: Backend>(x: FloatTensor<B>, axis: usize, start: usize, end: usize) ->
 }
 
 /// The sum over all axes but the last.
-fn sum_rows<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
+pub(crate) fn sum_rows<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     let shape = x.shape();
     let width = shape[shape.num_dims() - 1];
     let rows = shape.num_elements() / width.max(1);
@@ -49,6 +49,15 @@ fn along_last<B: Backend>(x: FloatTensor<B>, rank: usize) -> FloatTensor<B> {
     let mut shape = vec![1; rank];
     shape[rank - 1] = x.shape().num_elements();
     B::float_reshape(x, Shape::from(shape))
+}
+
+/// See [`linear`](crate::linear).
+pub(crate) fn affine<B: Backend>(
+    x: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    bias: FloatTensor<B>,
+) -> FloatTensor<B> {
+    B::float_add(B::float_matmul(x, weight), along_last::<B>(bias, 2))
 }
 
 /// See [`cross_entropy`](crate::cross_entropy).
