@@ -84,7 +84,7 @@ def ours(method, folder):
     train, valid = texts(folder)
     out = os.path.join(folder, "run")
     device = "flex" if options.device == "cpu" else options.device
-    run([options.program, "train", "--model", options.model, "--train", train, "--validation", valid, "--method", method,
+    run([options.program, "train", "--model", options.model, "--train", train, "--validation", valid, "--eval", valid, "--method", method,
          "--steps", str(options.steps + WARM_UP), "--batch-size", str(options.batch), "--out", out, "--device", device])
     with open(os.path.join(out, "log.jsonl"), encoding="utf-8") as file:
         steps = [line for line in map(json.loads, file) if line["event"] == "step"]

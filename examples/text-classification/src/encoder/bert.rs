@@ -11,7 +11,7 @@ use burn::nn::{Embedding, EmbeddingConfig, LinearConfig};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Int, Tensor};
 use burn_goft::GoftLinear;
-use transformer_ops::{Attention as How, Spans, attention};
+use transformer_ops::{Attention as How, Spans, attention, linear as product};
 
 use super::batch::TokenBatch;
 use super::config::{Activation, BertConfig};
@@ -199,7 +199,7 @@ impl Embeddings {
         }
         let normed = self.norm.forward(sum);
         match &self.project {
-            Some(project) => project.forward(normed),
+            Some(project) => apply(project, normed),
             None => normed,
         }
     }
@@ -218,8 +218,8 @@ impl Layer {
 
     fn forward(&self, x: Tensor<3>, between: &Between) -> Tensor<3> {
         let x = self.attention.forward(x, between);
-        let inner = self.activation.apply(self.intermediate.forward(x.clone()));
-        self.norm.forward(x + self.output.forward(inner))
+        let inner = self.activation.apply(apply(&self.intermediate, x.clone()));
+        self.norm.forward(x + apply(&self.output, inner))
     }
 }
 
@@ -242,7 +242,7 @@ impl Attention {
             None => {
                 let width = hidden / self.heads;
                 let by_head = |layer: &GoftLinear| {
-                    let y = layer.forward(x.clone());
+                    let y = apply(layer, x.clone());
                     y.reshape([batch, tokens, self.heads, width])
                 };
                 let (query, key) = (by_head(&self.query), by_head(&self.key));
@@ -252,14 +252,14 @@ impl Attention {
             }
             Some(terms) => self.with_terms(&x, terms),
         };
-        let mixed = self.output.forward(mixed.reshape([batch, tokens, hidden]));
+        let mixed = apply(&self.output, mixed.reshape([batch, tokens, hidden]));
         self.norm.forward(x + mixed)
     }
 
     /// `[batch, tokens, heads, width]`.
     fn with_terms(&self, x: &Tensor<3>, terms: &Terms) -> Tensor<4> {
         let [_, _, hidden] = x.dims();
-        let by_head = |layer: &GoftLinear, x: &Tensor<3>| self.by_head(layer.forward(x.clone()));
+        let by_head = |layer: &GoftLinear, x: &Tensor<3>| self.by_head(apply(layer, x.clone()));
         let (query, key) = (by_head(&self.query, x), by_head(&self.key, x));
         let value = by_head(&self.value, x);
         let mut products = query.clone().matmul(key.clone().transpose());
@@ -283,6 +283,11 @@ impl Attention {
         y.reshape([batch, tokens, self.heads, hidden / self.heads])
             .swap_dims(1, 2)
     }
+}
+
+/// A layer's result, by the product that keeps nothing but a frozen weight.
+fn apply(layer: &GoftLinear, x: Tensor<3>) -> Tensor<3> {
+    layer.forward_with(x, product)
 }
 
 fn linear(inputs: usize, outputs: usize, device: &Device) -> GoftLinear {
