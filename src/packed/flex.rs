@@ -83,10 +83,11 @@ impl<'a> Packed<'a> {
         (whole && packed.values.len() == rows * columns).then_some(packed)
     }
 
-    /// The scale of a value.
-    fn scale(&self, row: usize, column: usize) -> f32 {
+    /// The scales of a row, block by block.
+    fn scales_of(&self, row: usize) -> &'a [f32] {
         let [rows, columns] = self.block;
-        self.scales[row / rows * (self.columns / columns) + column / columns]
+        let blocks = self.columns / columns;
+        &self.scales[row / rows * blocks..][..blocks]
     }
 
     /// Values of some columns of a row with their scales, in runs that share one.
@@ -97,13 +98,14 @@ impl<'a> Packed<'a> {
         to: usize,
     ) -> impl Iterator<Item = (usize, f32, &'a [i8])> {
         let width = self.block[1];
+        let scales = self.scales_of(row);
         let mut column = from;
         std::iter::from_fn(move || {
             (column < to).then(|| {
                 let start = column;
                 column = ((start / width + 1) * width).min(to);
                 let values = &self.values[row * self.columns..];
-                (start - from, self.scale(row, start), &values[start..column])
+                (start - from, scales[start / width], &values[start..column])
             })
         })
     }
@@ -227,27 +229,49 @@ fn multiply<'a, S: macerator::Simd>(
     rows: [usize; 2],
 ) {
     let columns = packed.columns;
+    let width = packed.block[1];
     for row in (rows[0]..rows[1]).step_by(ROWS) {
         let some = (rows[1] - row).min(ROWS);
         // What is beyond the last row is multiplied by nothing.
         let place = |n: usize| row + n.min(some - 1);
-        let part = |n: usize| if n < some { 1.0 } else { 0.0 };
-        for (start, _, first) in packed.runs(row, 0, columns) {
-            let width = first.len();
-            let line = |n: usize| &packed.values[place(n) * columns + start..][..width];
-            let scale = |n: usize| part(n) * packed.scale(place(n), start);
-            let [a, b, c, d] = [line(0), line(1), line(2), line(3)];
-            let scales = [scale(0), scale(1), scale(2), scale(3)];
-            let vectors = sums.chunks_exact_mut(columns);
-            for (sums, x) in vectors.zip(x.chunks_exact(packed.rows)) {
-                let factor = |n: usize| x[place(n)] * scales[n];
-                let (p, q, r, s) = (factor(0), factor(1), factor(2), factor(3));
-                let sums = &mut sums[start..start + width];
-                for i in 0..width {
-                    sums[i] += (p * f32::from(a[i]) + q * f32::from(b[i]))
-                        + (r * f32::from(c[i]) + s * f32::from(d[i]));
+        let lines: [&[i8]; ROWS] =
+            std::array::from_fn(|n| &packed.values[place(n) * columns..][..columns]);
+        let scales: [&[f32]; ROWS] = std::array::from_fn(|n| packed.scales_of(place(n)));
+        let vectors = sums.chunks_exact_mut(columns);
+        for (sums, x) in vectors.zip(x.chunks_exact(packed.rows)) {
+            let factors: [f32; ROWS] =
+                std::array::from_fn(|n| if n < some { x[row + n] } else { 0.0 });
+            for (block, sums) in sums.chunks_exact_mut(width).enumerate() {
+                let factors = std::array::from_fn(|n| factors[n] * scales[n][block]);
+                let values = lines.map(|line| &line[block * width..][..width]);
+                match <&mut [f32; USUAL]>::try_from(&mut *sums) {
+                    Ok(sums) => add(sums, factors, values.map(usual)),
+                    Err(_) => add(sums, factors, values),
                 }
             }
         }
+    }
+}
+
+/// Columns of the usual block, whose loops the compiler unrolls.
+const USUAL: usize = 32;
+
+fn usual(values: &[i8]) -> &[i8; USUAL] {
+    values.try_into().expect("as many as there are sums")
+}
+
+/// Adds four rows with their factors.
+#[inline(always)]
+fn add<T: AsRef<[i8]> + ?Sized>(
+    sums: &mut (impl AsMut<[f32]> + ?Sized),
+    factors: [f32; ROWS],
+    rows: [&T; ROWS],
+) {
+    let sums = sums.as_mut();
+    let [p, q, r, s] = factors;
+    let [a, b, c, d] = rows.map(|row| &row.as_ref()[..sums.len()]);
+    for i in 0..sums.len() {
+        sums[i] += (p * f32::from(a[i]) + q * f32::from(b[i]))
+            + (r * f32::from(c[i]) + s * f32::from(d[i]));
     }
 }
