@@ -121,6 +121,7 @@
 
 mod attachment;
 mod checkpoint;
+mod contender;
 mod course;
 mod cross_entropy;
 mod diverged;
@@ -148,6 +149,7 @@ mod trainer;
 
 pub use attachment::Attachment;
 pub use checkpoint::{Best, Origin};
+pub use contender::Contender;
 pub use course::Course;
 pub use cross_entropy::{Head, Predicted};
 pub use error::Error;

@@ -14,6 +14,7 @@ pub mod generate;
 mod memory;
 mod merge;
 pub mod model;
+mod rates;
 mod run;
 mod settings;
 mod targets;

@@ -17,6 +17,7 @@ use crate::device::device;
 use crate::folder::{Base, Pretrained, find, weights_digest};
 use crate::memory::{Estimate, size};
 use crate::model::CausalLm;
+use crate::rates;
 use crate::settings::RunConfig;
 use crate::targets::globs;
 use crate::training::{BODY, Fit, Progress, Question, Texts, fit};
@@ -79,7 +80,7 @@ pub fn train(
     )?;
     // Before anything is made: a folder for nothing would stay.
     let attached = match method {
-        Some(method) => Some((method, attachment(&pretrained.model, method, config)?)),
+        Some(method) => Some((method, attachment(&pretrained.model, &method, config)?)),
         None => None,
     };
     let folder = RunFolder::open(&config.out, &model_folder, config.resume)?;
@@ -127,7 +128,7 @@ pub fn train(
     let origin = Origin::new(config, data.digests.clone(), &name, weights);
     let setting = Setting {
         task: &texts,
-        rates: config.rates(method, course.steps(texts.training.len())),
+        rates: config.rates(&method, course.steps(texts.training.len())),
         course,
         out: folder.path(),
         origin: origin.with_free(&FREE),
@@ -186,13 +187,13 @@ impl Outcome {
 pub const NONE: &str = "none";
 
 /// The method of a name, none for [`NONE`].
-fn method(name: &str) -> Result<Option<&'static Method>, Error> {
+fn method(name: &str) -> Result<Option<Method>, Error> {
     if name == NONE {
         return Ok(None);
     }
     let method = Method::named(name)?;
     match method.trains_heads_only() {
-        false => Ok(Some(method)),
+        false => Ok(Some(rates::of(method))),
         true => Err(Error::Settings(format!(
             "`{name}` trains a head that starts at random, and a language model has none; choose another method, or `{NONE}`"
         ))),
@@ -315,6 +316,6 @@ pub fn with_adapter(model: CausalLm, folder: &Path, run: &Path) -> Result<Causal
             ),
         ));
     }
-    let attachment = attachment(&model, method, &saved.config)?;
+    let attachment = attachment(&model, &method, &saved.config)?;
     method.load(model, &BODY, &attachment, &path)
 }

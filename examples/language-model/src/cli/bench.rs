@@ -16,6 +16,7 @@ use crate::data::Trained;
 use crate::device::device;
 use crate::folder::{Pretrained, find};
 use crate::generate::{Generation, Sampling, generate};
+use crate::rates;
 use crate::run::attachment;
 use crate::settings::RunConfig;
 use crate::training::{BODY, Progress, Texts};
@@ -64,7 +65,7 @@ fn training(
     config.rank = options.rank;
     config.base = options.base;
     config.batch_size = options.batch_size;
-    let method = Method::named(method)?;
+    let method = &rates::of(Method::named(method)?);
     let plain = device(&options.device).map_err(Error::Settings)?;
     let pretrained = Pretrained::load_as(folder, options.base, &plain.clone().autodiff())?;
     let attachment = attachment(&pretrained.model, method, &config)?;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use burn_goft_finetune::{Error, METHODS};
+use burn_goft_finetune::{Contender, Error, METHODS};
 use clap::{Args, Parser, Subcommand};
 
 use super::loaded::Loaded;
@@ -50,6 +50,12 @@ impl Command {
 /// What `--device` takes.
 const DEVICES: &str = "flex, or with the feature of that name: ndarray, wgpu, wgpu-cpu (software adapters), vulkan, metal, \
                        webgpu, cuda";
+
+/// What `compare --methods` takes.
+fn contender(text: &str) -> Result<String, Error> {
+    text.parse::<Contender>()?;
+    Ok(text.into())
+}
 
 /// What `train --method` takes.
 fn names() -> Vec<&'static str> {
@@ -355,8 +361,9 @@ pub struct Compare {
     /// Folder for records and table. The same command goes on where it was.
     #[arg(long)]
     pub out: PathBuf,
-    /// The methods, separated by commas; differences are to the first.
-    #[arg(long, value_delimiter = ',', default_values_t = method_names(), value_parser = METHODS.map(|method| method.name))]
+    /// The methods, separated by commas, a rank of its own behind a colon (`lora:1`); differences are
+    /// to the first.
+    #[arg(long, value_delimiter = ',', default_values_t = method_names(), value_parser = contender)]
     pub methods: Vec<String>,
     /// Updates of every run.
     #[arg(long)]

@@ -11,10 +11,10 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use burn_goft_drift::{Drift, Trace};
 use burn_goft_finetune::{
-    ADAPTER, Course, Error, Heap, Method, Origin, Rates, RunFolder, Setting, Trainer, count,
+    ADAPTER, Contender, Course, Error, Heap, Origin, Rates, RunFolder, Setting, Trainer, count,
     machine,
 };
-use fair_compare::{BeforeAfter, Experiment, Outcome, RunError, RunSpec, Split, Steps};
+use fair_compare::{BeforeAfter, Experiment, Outcome, RunError, RunSpec, Split, Steps, median};
 
 use super::CompareConfig;
 use crate::batch::Batch;
@@ -24,6 +24,7 @@ use crate::eval::{exact, perplexity};
 use crate::folder::{Pretrained, find};
 use crate::generate::{Generation, Sampling, speak};
 use crate::model::CausalLm;
+use crate::rates;
 use crate::run::{attachment, prompt_of, rows};
 use crate::training::{BODY, Progress, Texts, fit};
 
@@ -258,7 +259,9 @@ impl Experiment for Tuning<'_> {
         let heap = Heap::count();
         let mut run = self.config.run.clone();
         run.seed = spec.seed;
-        let method = Method::named(spec.method.name())?;
+        let contender: Contender = spec.method.name().parse()?;
+        run.rank = contender.rank_or(run.rank);
+        let method = &rates::of(contender.method);
         let attachment = attachment(&self.pretrained.model, method, &run)?;
         let model = self.pretrained.model.clone();
         let model = method.attach(model, &BODY, &attachment)?;
@@ -296,8 +299,10 @@ impl Experiment for Tuning<'_> {
             origin: Origin::new(&run, Vec::new(), "", String::new()),
             heap,
         };
+        let mut throughput = Vec::new();
         let mut on_progress = |progress: &Progress| {
             if let Progress::Step { cost, .. } = progress {
+                throughput.extend(cost.tokens_per_second);
                 steps.done(Duration::from_secs_f64(cost.seconds));
             }
             self.is_interrupted()
@@ -310,6 +315,7 @@ impl Experiment for Tuning<'_> {
         let measured = Outcome {
             adapter_bytes: Some(std::fs::metadata(&path)?.len()),
             peak_memory_bytes: finished.peak_memory_bytes,
+            throughput: median(&throughput),
             ..Outcome::new(finished.best.validation.loss, trainable as u64)
         };
         match spec.split {

@@ -8,10 +8,11 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use burn_goft_finetune::files::{self, digest};
-use burn_goft_finetune::{Error, Method, grid};
+use burn_goft_finetune::{Contender, Error, grid};
 use fair_compare::{Comparison, Method as Row, Metric, Observer, Protocol, Report};
 
 use crate::folder::{find, weights_digest};
+use crate::rates;
 use crate::training::BODY;
 
 pub use config::CompareConfig;
@@ -36,7 +37,7 @@ pub fn compare(
     interrupted: &AtomicBool,
 ) -> Result<Report, Error> {
     config.check()?;
-    let methods = config.methods.iter().map(|name| Method::named(name));
+    let methods = config.methods.iter().map(|name| name.parse());
     let methods = methods.collect::<Result<Vec<_>, _>>()?;
     let tuning = Tuning::new(config, interrupted)?;
     let protocol = protocol(config, &methods, &tuning)?;
@@ -65,7 +66,7 @@ const ABOUT_DRIFT: &str = "The angle between neurons is of 32 neurons of each we
 
 fn protocol(
     config: &CompareConfig,
-    methods: &[&'static Method],
+    methods: &[Contender],
     tuning: &Tuning<'_>,
 ) -> Result<Protocol, Error> {
     let Some((first, others)) = methods.split_first() else {
@@ -73,26 +74,27 @@ fn protocol(
     };
     let run = &config.run;
     let steps = run.course().steps(tuning.rows());
-    let row = |method: &Method| {
-        let row = Row::new(method.name).with_setting("trains", method.summary(&BODY));
+    let tried =
+        |one: &Contender| grid::rates(&rates::of(one.method), config.rates_per_method, steps);
+    let row = |one: &Contender, name: &String| {
+        let method = one.method;
+        let row = Row::new(name).with_setting("trains", method.summary(&BODY));
         let row = match method.penalty {
             Some(strength) => row.with_setting("penalty", strength),
             None => row,
         };
         let row = match method.has_rank {
-            true => row.with_setting("rank", run.rank),
+            true => row.with_setting("rank", one.rank_or(run.rank)),
             false => row,
         };
-        row.with_rates(grid::rates(method, config.rates_per_method, steps))
+        row.with_rates(tried(one))
     };
     let metric = Metric::lowest("loss").with_digits(4);
-    let protocol = Protocol::new(metric, row(first)).with_rates(grid::rates(
-        first,
-        config.rates_per_method,
-        steps,
-    ));
-    let protocol = others.iter().fold(protocol, |protocol, method| {
-        protocol.with_method(row(method))
+    let names = &config.methods;
+    let protocol = Protocol::new(metric, row(first, &names[0])).with_rates(tried(first));
+    let others = others.iter().zip(&names[1..]);
+    let protocol = others.fold(protocol, |protocol, (one, name)| {
+        protocol.with_method(row(one, name))
     });
     let folder = find(&run.model)?;
     let [training, validation, test] = tuning.counts();
@@ -120,7 +122,8 @@ fn protocol(
         .with_context("longest row, tokens", run.max_length)
         .with_context("targets", run.targets.join(" "))
         .with_context("answers compared", config.answers)
-        .with_context("optimizer", "AdamW without weight decay");
+        .with_context("optimizer", "AdamW without weight decay")
+        .with_throughput("tokens");
     Ok(match &config.forgetting {
         None => protocol,
         Some(path) => protocol

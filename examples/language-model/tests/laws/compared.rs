@@ -22,7 +22,9 @@ fn config(
         ..RunConfig::new(folder, data, place.path().join("compared"), "")
     };
     CompareConfig {
-        methods: vec!["full".into(), "goft".into(), "lora".into()],
+        methods: ["full", "goft", "lora:1", "lora"]
+            .map(String::from)
+            .to_vec(),
         rates_per_method: 2,
         test_seeds: 2,
         forgetting: Some(text),
@@ -42,7 +44,7 @@ fn every_method_has_as_many_runs_and_goft_keeps_angles() {
     let run = || compare(&config, &mut (), &AtomicBool::new(false)).unwrap();
     let report = run();
     // Two rates with one seed, then two seeds.
-    assert_eq!(report.records().len(), 3 * (2 + 2));
+    assert_eq!(report.records().len(), 4 * (2 + 2));
     let tested = report
         .records()
         .iter()
@@ -51,6 +53,7 @@ fn every_method_has_as_many_runs_and_goft_keeps_angles() {
     for record in tested {
         let outcome = &record.finished().unwrap().outcome;
         assert!(outcome.metric.is_finite() && outcome.adapter_bytes.unwrap() > 0);
+        assert!(outcome.throughput.unwrap() > 0.0);
         let angle = outcome.drift["angle between neurons, change in deg"];
         assert_eq!(
             angle > 1e-3,
@@ -61,13 +64,17 @@ fn every_method_has_as_many_runs_and_goft_keeps_angles() {
         assert!((0.0..=100.0).contains(&outcome.drift["answers right, %"]));
         before.push(outcome.forgetting.unwrap().before);
     }
-    assert_eq!(before.len(), 6);
+    assert_eq!(before.len(), 8);
     assert!(before.iter().all(|loss| *loss == before[0] && *loss > 0.0));
     let table = report.markdown();
     assert!(
         table.contains("goft") && table.contains("The pretrained model has a loss of"),
         "{table}"
     );
+    assert!(table.contains("| tokens per second |"), "{table}");
+    let trained = |row: usize| report.rows()[row].trainable_parameters.unwrap().0;
+    assert_eq!(report.rows()[2].method, "lora:1");
+    assert_eq!(8 * trained(2), trained(3));
     // All runs are recorded: the same again makes none.
     assert_eq!(run().markdown(), table);
 }
@@ -87,6 +94,13 @@ fn what_cannot_be_compared_is_refused_before_anything_runs() {
         ..config.clone()
     };
     assert!(refused(&twice).contains("named twice"));
+    for (name, reason) in [("goft:2", "has no rank"), ("gotf", "no method is called")] {
+        let other = CompareConfig {
+            methods: vec!["full".into(), name.into()],
+            ..config.clone()
+        };
+        assert!(refused(&other).contains(reason), "{name}");
+    }
     let none = CompareConfig {
         test_seeds: 0,
         ..config

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use burn_goft_finetune::{Error, METHODS};
+use burn_goft_finetune::{Contender, Error};
 use clap::Args;
 use fair_compare::{Bars, Lines, Record, Split};
 
@@ -27,8 +27,9 @@ pub struct Compare {
     /// Folder for records and table. The same command goes on where it was.
     #[arg(long)]
     pub out: PathBuf,
-    /// The methods, separated by commas; differences are to the first.
-    #[arg(long, value_delimiter = ',', default_values_t = method_names(), value_parser = METHODS.map(|method| method.name))]
+    /// The methods, separated by commas, a rank of its own behind a colon (`lora:1`); differences are
+    /// to the first.
+    #[arg(long, value_delimiter = ',', default_values_t = method_names(), value_parser = contender)]
     pub methods: Vec<String>,
     /// Learning rates that each method tries, around its default: 5 are 0.1, 0.3, 1, 3 and 10 times
     /// it, 3 are 0.3 to 3 times.
@@ -57,6 +58,12 @@ pub struct Compare {
     /// Make runs again that failed for a reason that has been fixed since.
     #[arg(long)]
     pub retry: bool,
+}
+
+/// What `--methods` takes.
+fn contender(text: &str) -> Result<String, Error> {
+    text.parse::<Contender>()?;
+    Ok(text.into())
 }
 
 impl Compare {

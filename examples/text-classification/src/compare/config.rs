@@ -14,7 +14,8 @@ pub struct CompareConfig {
     /// penalty, targets, patience and `resume` are not looked at. Without `steps`, every run makes
     /// those of all `epochs`.
     pub run: RunConfig,
-    /// Names of the methods. The others' differences are to the first.
+    /// Names of the methods, a rank of its own behind a colon (`lora:1`). The others' differences are to
+    /// the first.
     pub methods: Vec<String>,
     /// Learning rates that each method tries: its default times 1, 3, 0.3, 10, 0.1 and so on.
     pub rates_per_method: usize,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use burn::tensor::Device;
-use burn_goft_finetune::{Error, Method, grid, machine};
+use burn_goft_finetune::{Contender, Error, grid, machine};
 use fair_compare::{BeforeAfter, Experiment, Outcome, RunError, RunSpec, Split, Steps};
 use tempfile::TempDir;
 
@@ -96,7 +96,8 @@ impl<'a> Tuning<'a> {
     }
 
     fn config(&self, spec: &RunSpec, out: PathBuf) -> Result<RunConfig, Error> {
-        let method = Method::named(spec.method.name())?;
+        let contender: Contender = spec.method.name().parse()?;
+        let method = contender.method;
         let (encoder, head) = grid::body_and_head(method, spec.rate);
         let file = |name: &str| self.folder.path().join(name);
         Ok(RunConfig {
@@ -109,6 +110,7 @@ impl<'a> Tuning<'a> {
             }),
             out,
             method: method.name.into(),
+            rank: contender.rank_or(self.run.rank),
             targets: Vec::new(),
             seed: spec.seed,
             steps: Some(spec.steps as usize),

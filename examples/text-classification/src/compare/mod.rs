@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use burn_goft_finetune::files::{self, digest};
-use burn_goft_finetune::{Error, Method, grid};
+use burn_goft_finetune::{Contender, Error, Method, grid};
 use fair_compare::{Comparison, Method as Row, Metric, Observer, Protocol, Report};
 
 use crate::data::Task;
@@ -44,7 +44,7 @@ pub fn compare(
     interrupted: &AtomicBool,
 ) -> Result<Report, Error> {
     config.check()?;
-    let methods = config.methods.iter().map(|name| Method::named(name));
+    let methods = config.methods.iter().map(|name| name.parse());
     let methods = methods.collect::<Result<Vec<_>, _>>()?;
     let splits = Splits::read(config)?;
     let task = splits.task(&config.run);
@@ -110,7 +110,7 @@ const ABOUT_KL: &str = "KL(pretrained ‖ tuned) is of finding a pair's second t
 
 fn protocol(
     config: &CompareConfig,
-    methods: &[&'static Method],
+    methods: &[Contender],
     splits: &Splits,
     task: &Task,
     pairs: Option<&Pairs>,
@@ -125,10 +125,12 @@ fn protocol(
     let run = &config.run;
     let steps = run.course().steps(splits.training.rows.len());
     let rates = |method: &Method| grid::rates(method, config.rates_per_method, steps);
-    let row = |method: &Method| row(method, run).with_rates(rates(method));
-    let protocol = Protocol::new(metric, row(first)).with_rates(rates(first));
-    let protocol = others.iter().fold(protocol, |protocol, method| {
-        protocol.with_method(row(method))
+    let row = |one: &Contender, name: &str| row(one, name, run).with_rates(rates(one.method));
+    let names = &config.methods;
+    let protocol = Protocol::new(metric, row(first, &names[0])).with_rates(rates(first.method));
+    let others = others.iter().zip(&names[1..]);
+    let protocol = others.fold(protocol, |protocol, (one, name)| {
+        protocol.with_method(row(one, name))
     });
     let protocol = protocol
         .with_tuning_seeds(0..config.tuning_seeds)
@@ -158,8 +160,9 @@ fn protocol(
 }
 
 /// A method with what decides its result beside the learning rate.
-fn row(method: &Method, run: &RunConfig) -> Row {
-    let row = Row::new(method.name)
+fn row(one: &Contender, name: &str, run: &RunConfig) -> Row {
+    let method = one.method;
+    let row = Row::new(name)
         .with_setting("trains", method.summary(&BODY))
         .with_setting("head's rate / rate", grid::head_ratio(method));
     let row = match method.penalty {
@@ -167,7 +170,7 @@ fn row(method: &Method, run: &RunConfig) -> Row {
         None => row,
     };
     if method.has_rank {
-        row.with_setting("rank", run.rank)
+        row.with_setting("rank", one.rank_or(run.rank))
     } else {
         row
     }
