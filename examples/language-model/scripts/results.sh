@@ -14,9 +14,10 @@ fi
 size=$1 model=$2 data=$3 text=$4 out=$5
 shift 5
 case $size in
-small) sizes=(--steps 40 --batch-size 8 --limit-eval 100 --answers 100 --max-tokens 48 --forgetting-bytes 20000) ;;
-large) sizes=(--steps 400 --batch-size 8 --limit-eval 1000 --answers 1000 --max-tokens 256 --forgetting-bytes 200000) ;;
+small) sizes=(--steps 30 --batch-size 4 --limit-eval 100 --answers 100 --max-tokens 48 --forgetting-bytes 20000) ;;
+large) sizes=(--steps 300 --batch-size 4 --limit-eval 1000 --answers 1000 --max-tokens 256 --forgetting-bytes 200000) ;;
 *) echo "results.sh: the size is small or large, not $size" >&2; exit 2 ;;
 esac
 exec "${GOFT_LM:-goft-lm}" compare --model "$model" --data "$data" --forgetting "$text" --out "$out" --max-length 256 \
-    --rates-per-method 3 --tuning-seeds 1 --test-seeds 3 "${sizes[@]}" "$@"
+    --methods goft,goft-star,qgoft,oft,hra,road,lora:1,lora,full \
+    --rates-per-method 5 --tuning-seeds 1 --test-seeds 3 "${sizes[@]}" "$@"
