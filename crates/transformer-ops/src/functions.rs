@@ -1,10 +1,31 @@
 //! The operations on burn's tensors.
 
 use burn::backend::Dispatch;
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 
-use crate::Spans;
 use crate::ops::{Activation, Attention, TransformerOps};
+use crate::{Spans, portable};
+
+/// Whether the crate was built for this device's backend. The generated operations panic on any other, on
+/// which the definitions run, with burn's derivatives.
+fn listed(device: &Device) -> bool {
+    if cfg!(not(feature = "autodiff")) && device.is_autodiff() {
+        return false;
+    }
+    match device.clone().without_autodiff().as_dispatch() {
+        #[cfg(feature = "flex")]
+        burn::backend::DispatchDevice::Flex(_) => true,
+        #[cfg(feature = "ndarray")]
+        burn::backend::DispatchDevice::NdArray(_) => true,
+        #[cfg(feature = "cubecl-backend")]
+        burn::backend::DispatchDevice::Cube(_) => true,
+        #[allow(
+            unreachable_patterns,
+            reason = "builds that enable every backend leave nothing"
+        )]
+        _ => false,
+    }
+}
 
 /// Attention of queries `[rows, queries, heads, width]` over keys and values
 /// `[rows, keys, key heads, width]`, in the layout in which projections give them:
@@ -44,14 +65,12 @@ pub fn attention(
     );
     let spans = [&spans.starts, &spans.ends].map(|table| beside(table.clone(), &query));
     let [starts, ends] = spans.map(Tensor::into_dispatch);
-    Tensor::from_dispatch(Dispatch::fused_attention(
-        query.into_dispatch(),
-        key.into_dispatch(),
-        value.into_dispatch(),
-        starts,
-        ends,
-        how,
-    ))
+    let listed = listed(&query.device());
+    let [query, key, value] = [query, key, value].map(Tensor::into_dispatch);
+    Tensor::from_dispatch(match listed {
+        true => Dispatch::fused_attention(query, key, value, starts, ends, how),
+        false => portable::attention::forward::<Dispatch>([query, key, value], [starts, ends], how),
+    })
 }
 
 /// A table with autodiff where `x` has it, and without elsewhere.
@@ -65,7 +84,11 @@ fn beside<const D: usize, const E: usize>(table: Tensor<D>, x: &Tensor<E>) -> Te
 
 /// A function of each number. Halves are computed in f32.
 pub fn activate<const D: usize>(x: Tensor<D>, activation: Activation) -> Tensor<D> {
-    Tensor::from_dispatch(Dispatch::fused_activate(x.into_dispatch(), activation))
+    let operation = match listed(&x.device()) {
+        true => Dispatch::fused_activate,
+        false => portable::activation::value::<Dispatch>,
+    };
+    Tensor::from_dispatch(operation(x.into_dispatch(), activation))
 }
 
 /// `activation(gate) * up`, number by number.
@@ -77,8 +100,12 @@ pub fn activate<const D: usize>(x: Tensor<D>, activation: Activation) -> Tensor<
 /// If the shapes differ.
 pub fn gated<const D: usize>(gate: Tensor<D>, up: Tensor<D>, activation: Activation) -> Tensor<D> {
     assert_eq!(gate.dims(), up.dims(), "gated: gate and up have one shape");
+    let operation = match listed(&gate.device()) {
+        true => Dispatch::fused_gated,
+        false => portable::activation::gated::<Dispatch>,
+    };
     let (gate, up) = (gate.into_dispatch(), up.into_dispatch());
-    Tensor::from_dispatch(Dispatch::fused_gated(gate, up, activation))
+    Tensor::from_dispatch(operation(gate, up, activation))
 }
 
 /// `x / sqrt(mean(x^2) + epsilon) * weight` along the last axis, the mean taken in f32 at least.
@@ -94,8 +121,12 @@ pub fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, epsilon: f64) -
         weight.dims()[0],
         "rms_norm: the weight has the length of the last axis"
     );
+    let operation = match listed(&x.device()) {
+        true => Dispatch::fused_rms_norm,
+        false => portable::norm::rms::<Dispatch>,
+    };
     let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
-    Tensor::from_dispatch(Dispatch::fused_rms_norm(x, weight, epsilon))
+    Tensor::from_dispatch(operation(x, weight, epsilon))
 }
 
 /// `(x - mean) / sqrt(variance + epsilon) * weight + bias` along the last axis, the variance that of
@@ -119,7 +150,11 @@ pub fn layer_norm<const D: usize>(
         bias.dims(),
         x.dims()
     );
-    Tensor::from_dispatch(Dispatch::fused_layer_norm(
+    let operation = match listed(&x.device()) {
+        true => Dispatch::fused_layer_norm,
+        false => portable::norm::layer::<Dispatch>,
+    };
+    Tensor::from_dispatch(operation(
         x.into_dispatch(),
         weight.into_dispatch(),
         bias.into_dispatch(),
@@ -152,8 +187,11 @@ pub fn rotate_positions(x: Tensor<4>, cos: Tensor<3>, sin: Tensor<3>) -> Tensor<
     );
     let tables = [cos, sin].map(|table| beside(table, &x));
     let [cos, sin] = tables.map(Tensor::into_dispatch);
-    let x = x.into_dispatch();
-    Tensor::from_dispatch(Dispatch::fused_rotate_positions(x, cos, sin, false))
+    let operation = match listed(&x.device()) {
+        true => Dispatch::fused_rotate_positions,
+        false => portable::rotary::turn::<Dispatch>,
+    };
+    Tensor::from_dispatch(operation(x.into_dispatch(), cos, sin, false))
 }
 
 /// With autodiff if there is any.
@@ -183,7 +221,8 @@ pub fn linear<const D: usize>(
 ) -> Tensor<D> {
     let shape = x.dims();
     let rows: usize = shape[..D - 1].iter().product();
-    if rows == 0 || weight.dtype() != x.dtype() || !weight.dtype().is_float() {
+    let plain = weight.dtype() != x.dtype() || !weight.dtype().is_float();
+    if rows == 0 || plain || !listed(&x.device()) {
         return burn::tensor::module::linear(x, weight, bias);
     }
     let [inputs, outputs] = weight.dims();
@@ -252,8 +291,12 @@ pub fn cross_entropy(
         !products.device().is_autodiff(),
         "cross_entropy: products with autodiff; give their `inner()`"
     );
+    let operation = match listed(&products.device()) {
+        true => Dispatch::fused_cross_entropy,
+        false => portable::cross_entropy::<Dispatch>,
+    };
     let (products, classes) = (products.into_dispatch(), classes.into_dispatch());
-    let (losses, slopes, likeliest) = Dispatch::fused_cross_entropy(products, classes, cap);
+    let (losses, slopes, likeliest) = operation(products, classes, cap);
     Predictions {
         losses: Tensor::from_dispatch(losses),
         slopes: Tensor::from_dispatch(slopes),

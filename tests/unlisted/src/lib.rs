@@ -155,3 +155,82 @@ fn a_packed_weight_is_multiplied() {
     });
     assert_close("packed", &found, &expected);
 }
+
+/// The operations of a transformer, of which burn has its own.
+#[test]
+fn operations_of_a_transformer_are_their_definitions() {
+    use burn::tensor::activation::{gelu, silu, softmax};
+    use transformer_ops::{
+        Activation, Attention, Spans, activate, attention, cross_entropy, gated,
+    };
+    use transformer_ops::{layer_norm, linear, rms_norm, rotate_positions};
+
+    let device = Device::flex().autodiff();
+    let same = |what: &str, found: Tensor<2>, expected: Tensor<2>| {
+        assert_close(what, &values(&found), &values(&expected));
+    };
+    let x: Tensor<2> = tensor(&numbers(31, 60), [6, 10], &device).require_grad();
+    let other: Tensor<2> = tensor(&numbers(32, 60), [6, 10], &device);
+    let row: Tensor<1> = tensor(&numbers(33, 10), [10], &device);
+    same(
+        "gelu",
+        activate(x.clone(), Activation::Gelu),
+        gelu(x.clone()),
+    );
+    let gate = gated(x.clone(), other.clone(), Activation::Silu);
+    same("gate", gate, silu(x.clone()) * other.clone());
+    let root = |x: Tensor<2>| (x.square().mean_dim(1) + 1e-5).sqrt();
+    let normed = x.clone() / root(x.clone()) * row.clone().unsqueeze();
+    same("rms", rms_norm(x.clone(), row.clone(), 1e-5), normed);
+    let centered = x.clone() - x.clone().mean_dim(1);
+    let normed = centered.clone() / root(centered) * row.clone().unsqueeze() + 0.5;
+    let bias = Tensor::full([10], 0.5, &device);
+    same(
+        "layer",
+        layer_norm(x.clone(), row, bias.clone(), 1e-5),
+        normed,
+    );
+    let weight: Tensor<2> = tensor(&numbers(34, 100), [10, 10], &device).require_grad();
+    let product = linear(x.clone(), weight.clone(), Some(bias));
+    same(
+        "linear",
+        product.clone(),
+        x.clone().matmul(weight.clone()) + 0.5,
+    );
+    let slopes = (product * other.clone()).sum().backward();
+    same(
+        "derivative",
+        Tensor::from_inner(weight.grad(&slopes).unwrap()),
+        x.clone().transpose().matmul(other),
+    );
+
+    // One head of width 10, each token of all six.
+    let heads = |x: &Tensor<2>| x.clone().reshape([1, 6, 1, 10]);
+    let spans = Spans::new(&[vec![0..6; 6]], &device);
+    let how = Attention {
+        scale: 0.3,
+        cap: None,
+    };
+    let mixed = attention(heads(&x), heads(&x), heads(&x), &spans, how);
+    let scores = x.clone().matmul(x.clone().transpose()) * 0.3;
+    same(
+        "attention",
+        mixed.reshape([6, 10]),
+        softmax(scores, 1).matmul(x.clone()),
+    );
+    let [cos, sin] = [0.0, 1.0].map(|of| Tensor::<3>::full([1, 6, 5], of, &device));
+    let turned = rotate_positions(heads(&x), cos, sin).reshape([6, 10]);
+    let (first, second) = (x.clone().narrow(1, 0, 5), x.clone().narrow(1, 5, 5));
+    same(
+        "positions",
+        turned,
+        Tensor::cat(vec![second.neg(), first], 1),
+    );
+
+    let classes =
+        Tensor::<1, burn::tensor::Int>::from_ints([3, 0, 9, 1, 2, 5], &device.clone().inner());
+    let found = cross_entropy(x.clone().inner(), classes.clone(), None);
+    let logs = burn::tensor::activation::log_softmax(x.inner(), 1);
+    let expected = logs.gather(1, classes.reshape([6, 1])).neg();
+    assert_close("loss", &values(&found.losses), &values(&expected));
+}
