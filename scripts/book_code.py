@@ -7,7 +7,8 @@
 
 A region stands between two HTML comments, which no reader sees:
 
-    <!-- code: examples/first_steps.rs#train -->     the lines between `// ANCHOR: train` and `// ANCHOR_END: train`
+    <!-- code: examples/first_steps.rs#train -->     the lines between `// ANCHOR: train` and `// ANCHOR_END: train`,
+                                                     in a shell script between `# ANCHOR: train` and its end
     <!-- code: examples/first_steps.rs -->           the whole file
     <!-- output: first_steps -->                     what the program printed; left alone without `--output`
     <!-- end -->
@@ -24,8 +25,8 @@ import textwrap
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 REGION = re.compile(r"(<!-- (code|output): (\S+) -->\n)(.*?)(^<!-- end -->$)", re.DOTALL | re.MULTILINE)
 OPENING = re.compile(r"^<!-- (code|output): ", re.MULTILINE)
-ANCHOR = re.compile(r"\s*// ANCHOR(_END)?: ")
-LANGUAGES = {".rs": "rust,ignore", ".toml": "toml", ".py": "python"}
+ANCHOR = re.compile(r"\s*(//|#) ANCHOR(_END)?: ")
+LANGUAGES = {".rs": "rust,ignore", ".sh": "sh", ".toml": "toml", ".py": "python"}
 
 
 def texts():
@@ -39,10 +40,11 @@ def code(source):
         raise ValueError(f"there is no file `{path}`")
     lines = file.read_text().splitlines()
     if anchor:
-        starts = [i for i, line in enumerate(lines) if line.strip() == f"// ANCHOR: {anchor}"]
-        ends = [i for i, line in enumerate(lines) if line.strip() == f"// ANCHOR_END: {anchor}"]
+        mark = "#" if file.suffix == ".sh" else "//"
+        starts = [i for i, line in enumerate(lines) if line.strip() == f"{mark} ANCHOR: {anchor}"]
+        ends = [i for i, line in enumerate(lines) if line.strip() == f"{mark} ANCHOR_END: {anchor}"]
         if len(starts) != 1 or len(ends) != 1 or ends[0] < starts[0]:
-            raise ValueError(f"`{path}` needs one `// ANCHOR: {anchor}` and one `// ANCHOR_END: {anchor}` after it")
+            raise ValueError(f"`{path}` needs one `{mark} ANCHOR: {anchor}` and one `{mark} ANCHOR_END: {anchor}` after it")
         lines = lines[starts[0] + 1 : ends[0]]
     kept = "\n".join(line for line in lines if not ANCHOR.match(line))
     return f"```{LANGUAGES.get(file.suffix, 'text')}\n{textwrap.dedent(kept).strip()}\n```\n"

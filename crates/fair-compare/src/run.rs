@@ -73,7 +73,7 @@ pub struct Outcome {
     /// The most memory that was in use during the run, without what was in use before it.
     pub peak_memory_bytes: Option<u64>,
     /// What a second of training goes through, such as tokens: [`Protocol::with_throughput`] says of
-    /// what. The median over the steps, or what the experiment's own log has.
+    /// what. The median over the steps.
     ///
     /// [`Protocol::with_throughput`]: crate::Protocol::with_throughput
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -20,7 +20,7 @@ use crate::method::Method;
 pub struct Contender {
     /// The method.
     pub method: &'static Method,
-    /// The rank behind the colon.
+    /// The rank after the colon.
     pub rank: Option<usize>,
 }
 
@@ -28,6 +28,44 @@ impl Contender {
     /// Its own rank, or else the one that all share.
     pub fn rank_or(&self, shared: usize) -> usize {
         self.rank.unwrap_or(shared)
+    }
+
+    /// All that are named, each once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Settings`] for a name that is none, and for two names of one method and rank.
+    ///
+    /// ```
+    /// use burn_goft_finetune::Contender;
+    ///
+    /// let names = ["lora", "lora:8"].map(String::from);
+    /// assert_eq!(Contender::all(&names, 4)?.len(), 2);
+    /// let message = Contender::all(&names, 8).unwrap_err().to_string();
+    /// assert!(message.contains("named twice, as `lora` and as `lora:8`"));
+    /// # Ok::<(), burn_goft_finetune::Error>(())
+    /// ```
+    pub fn all(names: &[String], shared_rank: usize) -> Result<Vec<Self>, Error> {
+        let mut all: Vec<Self> = Vec::new();
+        for name in names {
+            let one: Self = name.parse()?;
+            let rank = |of: &Self| of.method.has_rank.then(|| of.rank_or(shared_rank));
+            let known = all.iter().position(|other| {
+                other.method.name == one.method.name && rank(other) == rank(&one)
+            });
+            if let Some(known) = known {
+                let as_what = match &names[known] == name {
+                    true => String::new(),
+                    false => format!(", as `{}` and as `{name}`", names[known]),
+                };
+                return Err(Error::Settings(format!(
+                    "the method `{}` is named twice{as_what}; name it once",
+                    one.method.name
+                )));
+            }
+            all.push(one);
+        }
+        Ok(all)
     }
 }
 
@@ -49,10 +87,11 @@ impl FromStr for Contender {
                 "`{name}` has no rank; name it without `:{rank}`"
             )));
         }
-        match rank.parse() {
-            Ok(rank) if rank > 0 => Ok(Self {
+        // One spelling for each: names stand in records.
+        match rank.parse::<usize>() {
+            Ok(number) if number > 0 && number.to_string() == rank => Ok(Self {
                 method,
-                rank: Some(rank),
+                rank: Some(number),
             }),
             _ => Err(Error::Settings(format!(
                 "`{text}` asks for `{name}` of rank `{rank}`; a rank is a whole number, at least 1"
@@ -74,6 +113,8 @@ mod tests {
             ("lora:0", "a rank is a whole number, at least 1"),
             ("lora:", "a rank is a whole number, at least 1"),
             ("lora:1:2", "a rank is a whole number, at least 1"),
+            ("lora:08", "a rank is a whole number, at least 1"),
+            ("lora:+8", "a rank is a whole number, at least 1"),
         ] {
             let message = text.parse::<Contender>().unwrap_err().to_string();
             assert!(message.contains(reason), "{message}");

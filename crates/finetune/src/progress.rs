@@ -59,7 +59,8 @@ pub enum Progress<S> {
         training_loss: f64,
         /// What the validation gave.
         validation: S,
-        /// Whether it is the best so far.
+        /// Whether it is the best so far and therefore kept; never with a fixed number of updates, which
+        /// keep the last state.
         best: bool,
         /// Whether early stopping ends the training here.
         stops: bool,

@@ -323,10 +323,10 @@ impl<'a, T: Task> Trainer<'a, T> {
         }
         let epoch = self.state.epoch;
         let before = self.state.best.as_ref();
-        // A fixed number of steps ends with the last state.
-        let best = self.setting.course.steps.is_some()
-            || before.is_none_or(|best| validation.is_better_than(&best.validation));
-        if best {
+        // A fixed number of steps ends with the last state, whatever its validation.
+        let fixed = self.setting.course.steps.is_some();
+        let best = !fixed && before.is_none_or(|best| validation.is_better_than(&best.validation));
+        if best || fixed {
             let trained = targets::trained(&self.model);
             self.best = Some(self.model.clone().into_record_group(trained));
             self.state.best = Some(Best {

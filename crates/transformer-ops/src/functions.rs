@@ -232,6 +232,13 @@ pub fn linear<const D: usize>(
         "linear: the last axis of {shape:?} has the length of the weight's first, {inputs}"
     );
     let x: Tensor<2> = x.reshape([rows, inputs]);
+    if let Some(bias) = &bias {
+        assert_eq!(
+            bias.dims(),
+            [outputs],
+            "linear: the bias has a number for each of the weight's {outputs} outputs"
+        );
+    }
     // All are lifted to what may be trained, which is never lowered to the others.
     let trained = x.device().is_autodiff()
         || weight.device().is_autodiff()

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The book's first training, from data to a folder that other programs load: a model learns the capitals of countries that do
-# not exist.
+# The book's training of a language model, from data to a folder that other programs load: it learns the capitals of countries
+# that do not exist.
 #
 #   capitals.sh MODEL OUT [OPTIONS OF train]
 #
-# MODEL is a folder or a name on the hub. The program is `goft-lm` on the path, or $GOFT_LM. Ends with 1 if a question in words that
-# were not learned is answered wrong, before merging or after.
+# MODEL is a folder or a name on the hub, OUT a folder that is made. The program is `goft-lm` on the path, or $GOFT_LM. Ends with 1 if
+# a question in words that were not learned is answered wrong, before merging or after.
 set -euo pipefail
 
 if [ $# -lt 2 ]; then
@@ -14,7 +14,22 @@ if [ $# -lt 2 ]; then
 fi
 model=$1 out=$2
 shift 2
-goft-lm() { command "${GOFT_LM:-goft-lm}" "$@"; }
+# Paths are those of the folder that the script was started in.
+if [ -d "$model" ]; then
+    model=$(realpath "$model")
+fi
+if ! program=$(command -v "${GOFT_LM:-goft-lm}"); then
+    echo "capitals.sh: there is no program ${GOFT_LM:-goft-lm}; put goft-lm on the path, or name it in GOFT_LM" >&2
+    exit 2
+fi
+program=$(realpath "$program")
+options=("$@")
+goft-lm() {
+    if [ "$1" = train ]; then
+        set -- "$@" ${options[@]+"${options[@]}"}
+    fi
+    "$program" "$@"
+}
 mkdir -p "$out"
 cd "$out"
 
@@ -45,12 +60,16 @@ COUNTRIES
 # ANCHOR_END: data
 
 # ANCHOR: train
-goft-lm train --model "$model" --data data --method goft --steps 40 --batch-size 8 --out run "$@"
+goft-lm train --model "$model" --data data --method goft --steps 40 --batch-size 8 --out run
 # ANCHOR_END: train
 
 # ANCHOR: ask
 goft-lm generate --model "$model" --adapter run --input data/valid.jsonl --output answers.jsonl
 # ANCHOR_END: ask
+
+# ANCHOR: measure
+goft-lm eval --model "$model" --adapter run --answers data/valid.jsonl
+# ANCHOR_END: measure
 
 # ANCHOR: merge
 goft-lm merge --model "$model" --adapter run --out merged

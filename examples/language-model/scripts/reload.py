@@ -4,8 +4,9 @@
     pip install torch transformers gguf
     reload.py MERGED goft-lm [--original MODEL] [--prompt TEXT]..
 
-Checks that transformers loads it without a tensor missing or left over, that its greedy answers are those of `goft-lm generate`,
-that tensors, dtypes and shapes are those of the original, and that a converter to GGUF knows the name of every tensor.
+Checks that transformers loads it without a tensor missing or left over, that its greedy answers are those of `goft-lm generate`, and
+that gguf, which converters to that format use, knows the name of every tensor. With --original, a folder or a name on the hub, also
+that tensors, dtypes and shapes are those of the original. Without --prompt it asks two questions of its own.
 """
 import argparse, json, os, subprocess, sys
 from safetensors import safe_open
@@ -72,6 +73,10 @@ def of_transformers():
 
 
 if options.original:
+    if not os.path.isdir(options.original):
+        from huggingface_hub import snapshot_download
+
+        options.original = snapshot_download(options.original)
     said(tensors(options.original) == tensors(options.merged), "tensors, dtypes, shapes and files are those of the original")
 of_gguf()
 of_transformers()

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The comparison of the README, on two cores in some hours, and at ten times the size for a GPU.
+# The comparison of the book's page on language models, on two cores in one to three hours, and at ten times the size for a GPU.
 #
 #   results.sh small|large MODEL DATA OTHER_TEXT OUT [OPTIONS OF compare]
 #
-# DATA is a folder that `arithmetic.py` wrote; OTHER_TEXT is what may be forgotten. The program is `goft-lm` on the path, or
+# DATA is a folder that `examples.py` wrote; OTHER_TEXT is what may be forgotten. The program is `goft-lm` on the path, or
 # $GOFT_LM. The same command goes on where it was interrupted; the table is printed and in OUT.
 set -euo pipefail
 

@@ -98,6 +98,7 @@ fn value_of<S: macerator::Simd, F: Function>(function: F, to: &mut [MaybeUninit<
 }
 
 pub(super) fn backward(x: &[f32], grad: &[f32], activation: Activation) -> Vec<f32> {
+    assert_eq!(x.len(), grad.len(), "a derivative for each number");
     written(x.len(), |to| {
         let given = x.par_chunks(PIECE).zip(grad.par_chunks(PIECE));
         let pieces = to.par_chunks_mut(PIECE).zip(given);
@@ -118,6 +119,7 @@ fn backward_of<S: macerator::Simd, F: Function>(
 }
 
 pub(super) fn gated(gate: &[f32], up: &[f32], activation: Activation) -> Vec<f32> {
+    assert_eq!(gate.len(), up.len(), "gate and up have one shape");
     written(gate.len(), |to| {
         let given = gate.par_chunks(PIECE).zip(up.par_chunks(PIECE));
         let pieces = to.par_chunks_mut(PIECE).zip(given);
@@ -141,6 +143,10 @@ pub(super) fn gated_backward(
     [gate, up, grad]: [&[f32]; 3],
     activation: Activation,
 ) -> (Vec<f32>, Vec<f32>) {
+    assert!(
+        gate.len() == up.len() && gate.len() == grad.len(),
+        "gate, up and derivative have one shape"
+    );
     let mut by_gate = Vec::new();
     let by_up = written(gate.len(), |by_up| {
         by_gate = written(gate.len(), |by_gate| {

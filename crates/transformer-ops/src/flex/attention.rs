@@ -261,6 +261,10 @@ fn each<R: Send>(tasks: usize, work: usize, one: impl Fn(usize) -> R + Send + Sy
 /// Heads of `[count, width]` as `[rows, count, heads, width]`.
 fn together(parts: &[Vec<f32>], rows: usize, count: usize, heads: usize, width: usize) -> Vec<f32> {
     let of_token = heads * width;
+    assert!(
+        parts.len() == rows * heads && parts.iter().all(|part| part.len() == count * width),
+        "a part of [{count}, {width}] for each of {heads} heads of {rows} rows"
+    );
     written(rows * count * of_token, |to| {
         // A tensor without numbers has tokens of no width.
         let tokens = to.par_chunks_exact_mut(of_token.max(1)).enumerate();

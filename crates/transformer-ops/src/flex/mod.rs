@@ -47,8 +47,8 @@ fn written(count: usize, fill: impl FnOnce(&mut [MaybeUninit<f32>])) -> Vec<f32>
     fill(&mut numbers.spare_capacity_mut()[..count]);
     #[expect(
         unsafe_code,
-        reason = "there is room for so many, and every function that is given here writes all of its slice: those of numbers \
-                  piece by piece, which the laws compare number by number"
+        reason = "there is room for so many, and every function that is given here writes all of its slice, having checked that \
+                  what it reads is as long"
     )]
     unsafe {
         numbers.set_len(count);

@@ -7,13 +7,14 @@ use rayon::prelude::*;
 use super::math::sum;
 use super::{PIECE, written};
 
-/// Numbers in a piece of whole rows.
-fn piece(width: usize) -> usize {
+/// Numbers in a piece of whole rows, of which `x` has to consist.
+fn piece(x: &[f32], width: usize) -> usize {
+    assert!(x.len().is_multiple_of(width), "rows of {width} numbers");
     (PIECE / width).max(1) * width
 }
 
 pub(super) fn rms(x: &[f32], weight: &[f32], epsilon: f32) -> Vec<f32> {
-    let piece = piece(weight.len());
+    let piece = piece(x, weight.len());
     written(x.len(), |to| {
         let pieces = to.par_chunks_mut(piece).zip(x.par_chunks(piece));
         pieces.for_each(|(to, x)| rms_rows(to, x, weight, epsilon));
@@ -43,7 +44,8 @@ fn rms_rows<S: macerator::Simd>(
 
 pub(super) fn rms_backward([x, weight, grad]: [&[f32]; 3], epsilon: f32) -> (Vec<f32>, Vec<f32>) {
     let width = weight.len();
-    let piece = piece(width);
+    let piece = piece(x, width);
+    assert_eq!(x.len(), grad.len(), "a derivative for each number");
     let mut parts = Vec::new();
     let by_x = written(x.len(), |by_x| {
         let given = x.par_chunks(piece).zip(grad.par_chunks(piece));
@@ -95,7 +97,8 @@ fn rms_rows_backward<S: macerator::Simd>(
 }
 
 pub(super) fn layer([x, weight, bias]: [&[f32]; 3], epsilon: f32) -> Vec<f32> {
-    let piece = piece(weight.len());
+    assert_eq!(weight.len(), bias.len(), "a bias for each weight");
+    let piece = piece(x, weight.len());
     written(x.len(), |to| {
         let pieces = to.par_chunks_mut(piece).zip(x.par_chunks(piece));
         pieces.for_each(|(to, x)| layer_rows(to, x, weight, bias, epsilon));
@@ -131,7 +134,8 @@ fn layer_rows<S: macerator::Simd>(
 
 pub(super) fn layer_backward([x, weight, grad]: [&[f32]; 3], epsilon: f32) -> [Vec<f32>; 3] {
     let width = weight.len();
-    let piece = piece(width);
+    let piece = piece(x, width);
+    assert_eq!(x.len(), grad.len(), "a derivative for each number");
     let mut parts = (Vec::new(), Vec::new());
     let by_x = written(x.len(), |by_x| {
         let given = x.par_chunks(piece).zip(grad.par_chunks(piece));

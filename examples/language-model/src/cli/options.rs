@@ -49,7 +49,7 @@ impl Command {
 
 /// What `--device` takes.
 const DEVICES: &str = "flex, or with the feature of that name: ndarray, wgpu, wgpu-cpu (software adapters), vulkan, metal, \
-                       webgpu, cuda";
+                       webgpu, cuda, rocm, cpu (compiled by CubeCL)";
 
 /// What `compare --methods` takes.
 fn contender(text: &str) -> Result<String, Error> {
@@ -66,8 +66,9 @@ fn names() -> Vec<&'static str> {
         .collect()
 }
 
-/// Options of `train`.
+/// Options of `train`. Of an option that is named twice, as after a script's, the last counts.
 #[derive(Clone, Debug, Args)]
+#[command(args_override_self = true)]
 pub struct Train {
     /// Folder of the pretrained model, or its name on the Hugging Face hub.
     #[arg(long)]
@@ -83,7 +84,7 @@ pub struct Train {
     pub method: String,
     /// all-linear (the default), attention, feed-forward; names of layers, such as q_proj; or globs
     /// on parameter paths, such as '*.3.*.q_proj.weight'.
-    #[arg(long, num_args = 1..)]
+    #[arg(long, overrides_with = "targets", num_args = 1..)]
     pub targets: Vec<String>,
     /// Rank of LoRA, or number of HRA's reflections.
     #[arg(long, default_value_t = 8)]
@@ -318,8 +319,8 @@ pub struct Eval {
     /// log-likelihood as lm-evaluation-harness does.
     #[arg(long)]
     pub choices: Option<PathBuf>,
-    /// Questions whose answers are to be written, as for a training; compared by the number behind ####
-    /// and by the last number, as GSM8K is.
+    /// Questions whose answers are to be written, as for a training; compared word for word, by the number
+    /// after #### and by the last number, as GSM8K is.
     #[arg(long)]
     pub answers: Option<PathBuf>,
     /// A text to be predicted.
@@ -348,7 +349,7 @@ pub struct Eval {
     pub plain: bool,
 }
 
-/// Options of `compare`. Of an option that is named twice, as behind a script's, the last counts.
+/// Options of `compare`. Of an option that is named twice, as after a script's, the last counts.
 #[derive(Clone, Debug, Args)]
 #[command(args_override_self = true)]
 pub struct Compare {
@@ -361,9 +362,9 @@ pub struct Compare {
     /// Folder for records and table. The same command goes on where it was.
     #[arg(long)]
     pub out: PathBuf,
-    /// The methods, separated by commas, a rank of its own behind a colon (`lora:1`); differences are
+    /// The methods, separated by commas, a rank of its own after a colon (`lora:1`); differences are
     /// to the first.
-    #[arg(long, value_delimiter = ',', default_values_t = method_names(), value_parser = contender)]
+    #[arg(long, overrides_with = "methods", value_delimiter = ',', default_values_t = method_names(), value_parser = contender)]
     pub methods: Vec<String>,
     /// Updates of every run.
     #[arg(long)]
@@ -379,7 +380,7 @@ pub struct Compare {
     #[arg(long, default_value_t = 3)]
     pub test_seeds: u64,
     /// As those of `train`.
-    #[arg(long, num_args = 1..)]
+    #[arg(long, overrides_with = "targets", num_args = 1..)]
     pub targets: Vec<String>,
     /// Rank of LoRA, or number of HRA's reflections.
     #[arg(long, default_value_t = 8)]
@@ -478,10 +479,10 @@ pub struct Bench {
     /// Tokens of an example, all of which are learned.
     #[arg(long, default_value_t = 256)]
     pub length: usize,
-    /// Steps that are measured, behind two that are not.
+    /// Steps that are measured, after two that are not.
     #[arg(long, default_value_t = 5)]
     pub steps: usize,
-    /// Tokens that are generated behind a prompt of 16; generating is not measured with 0.
+    /// Tokens that are generated after a prompt of 16; generating is not measured with 0.
     #[arg(long, default_value_t = 128)]
     pub tokens: usize,
     /// What the frozen weights of the layers are kept in.

@@ -26,6 +26,7 @@ use crate::generate::{Generation, Sampling, speak};
 use crate::model::CausalLm;
 use crate::rates;
 use crate::run::{attachment, prompt_of, rows};
+use crate::settings::RunConfig;
 use crate::training::{BODY, Progress, Texts, fit};
 
 /// Test examples whose vectors are compared, at most.
@@ -52,12 +53,23 @@ pub(super) struct Tuning<'a> {
 impl<'a> Tuning<'a> {
     pub(super) fn new(
         config: &'a CompareConfig,
+        methods: &[Contender],
         interrupted: &'a AtomicBool,
     ) -> Result<Self, Error> {
         let run = &config.run;
         let plain = device(&run.device).map_err(Error::Settings)?;
         let folder = find(&run.model)?;
         let pretrained = Pretrained::load_as(&folder, run.base, &plain.clone().autodiff())?;
+        // What cannot be attached is refused now, not run by run.
+        for one in methods {
+            let run = RunConfig {
+                rank: one.rank_or(run.rank),
+                ..run.clone()
+            };
+            let attachment = attachment(&pretrained.model, one.method, &run)?;
+            one.method
+                .attach(pretrained.model.clone(), &BODY, &attachment)?;
+        }
         let max_length = run.max_length.min(pretrained.config.positions);
         let known = pretrained.config.vocabulary;
         let tokenizer = TextTokenizer::in_folder(&folder, pretrained.end(), known, max_length)?;
@@ -147,7 +159,7 @@ impl<'a> Tuning<'a> {
         &self.test[..self.config.answers.min(self.test.len())]
     }
 
-    /// In percent, by the last number of each answer.
+    /// In percent: each by its last number, or word for word where the expected answer has none.
     fn right_answers(&self, model: &CausalLm) -> Option<f64> {
         let examples = self.answered();
         if examples.is_empty() {
@@ -183,9 +195,11 @@ impl<'a> Tuning<'a> {
                 pairs.push((answer.text, expected));
             }
         }
-        let pairs = pairs.iter();
-        let scores = exact(pairs.map(|(answer, expected)| (answer.as_str(), expected.as_str())));
-        Some(100.0 * scores.flexible.share)
+        let right = pairs.iter().filter(|(answer, expected)| {
+            let scores = exact([(answer.as_str(), expected.as_str())]);
+            scores.flexible.unwrap_or(scores.text).share > 0.0
+        });
+        Some(100.0 * right.count() as f64 / pairs.len() as f64)
     }
 
     /// The outcome with what was answered and forgotten, and how far the model moved.

@@ -37,9 +37,8 @@ pub fn compare(
     interrupted: &AtomicBool,
 ) -> Result<Report, Error> {
     config.check()?;
-    let methods = config.methods.iter().map(|name| name.parse());
-    let methods = methods.collect::<Result<Vec<_>, _>>()?;
-    let tuning = Tuning::new(config, interrupted)?;
+    let methods = Contender::all(&config.methods, config.run.rank)?;
+    let tuning = Tuning::new(config, &methods, interrupted)?;
     let protocol = protocol(config, &methods, &tuning)?;
     files::make_folder(&config.run.out)?;
     let comparison = Comparison::new(protocol, &config.run.out);

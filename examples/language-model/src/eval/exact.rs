@@ -1,4 +1,4 @@
-//! Answers that end in a number, by the two filters that GSM8K is read with.
+//! Answers as a whole, and the numbers that they end in by the two filters that GSM8K is read with.
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,7 @@ use super::Share;
 /// The numbers that two readers find in an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extracted {
-    /// Behind the first `#### `.
+    /// After the first `#### `.
     pub strict: Option<String>,
     /// The last number there is.
     pub flexible: Option<String>,
@@ -19,10 +19,12 @@ pub struct Extracted {
 /// How many answers are right.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct ExactScores {
-    /// By the number behind `####`.
-    pub strict: Share,
-    /// By the last number.
-    pub flexible: Share,
+    /// Word for word, but for space around them.
+    pub text: Share,
+    /// By the number after `####`; none where no expected answer has a number.
+    pub strict: Option<Share>,
+    /// By the last number; none where no expected answer has a number.
+    pub flexible: Option<Share>,
     /// Number of questions.
     pub questions: usize,
 }
@@ -58,20 +60,30 @@ fn plain(number: &str) -> String {
     number.strip_suffix('.').unwrap_or(&number).to_lowercase()
 }
 
-/// Compares answers with what they should be: the number behind `#### `, or all of the text.
+/// Compares answers with what they should be. The number of an expected answer is what follows its last
+/// `#### `, or else its last number; one without any counts for the text alone.
 pub fn exact<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> ExactScores {
-    let (mut strict, mut flexible) = (Vec::new(), Vec::new());
+    let (mut text, mut strict, mut flexible) = (Vec::new(), Vec::new(), Vec::new());
     for (answer, expected) in pairs {
-        let expected = expected.rsplit("#### ").next().unwrap_or(expected);
-        let expected = plain(expected.trim());
+        text.push(answer.trim() == expected.trim());
+        let marked = expected.rsplit_once("#### ");
+        let number = marked.map(|(_, number)| plain(number.trim()));
+        let number = number.or_else(|| extract(expected).flexible);
+        // Two dots are a number to the pattern, and to nobody who asks.
+        let number = number.filter(|number| number.contains(|c: char| c.is_ascii_digit()));
+        let Some(number) = number else {
+            continue;
+        };
         let found = extract(answer);
-        strict.push(found.strict.as_ref() == Some(&expected));
-        flexible.push(found.flexible.as_ref() == Some(&expected));
+        strict.push(found.strict.as_ref() == Some(&number));
+        flexible.push(found.flexible.as_ref() == Some(&number));
     }
+    let some = |right: &[bool]| (!right.is_empty()).then(|| Share::of(right));
     ExactScores {
-        questions: strict.len(),
-        strict: Share::of(&strict),
-        flexible: Share::of(&flexible),
+        questions: text.len(),
+        text: Share::of(&text),
+        strict: some(&strict),
+        flexible: some(&flexible),
     }
 }
 
@@ -97,13 +109,19 @@ mod tests {
     }
 
     #[test]
-    fn expected_answers_are_read_behind_their_mark() {
+    fn expected_answers_are_read_after_their_mark_or_by_their_last_number() {
         let scores = exact([
             ("#### 18", "9 * 2 = 18\n#### 18"),
             ("the answer is 1,800", "#### 1800"),
             ("#### 17", "18"),
-            ("18.", "18"),
+            ("18.", "There are 9 * 2 = 18."),
+            ("No...", "Yes..."),
+            (" Miraneth\n", "Miraneth"),
         ]);
-        assert_eq!((scores.strict.share, scores.flexible.share), (0.25, 0.75));
+        let shares = [scores.strict, scores.flexible].map(|found| found.unwrap().share);
+        assert_eq!(shares, [0.25, 0.75]);
+        assert_eq!((scores.text.share, scores.questions), (1.0 / 6.0, 6));
+        let words = exact([("Oskell", "Oskell")]);
+        assert_eq!((words.strict, words.text.share), (None, 1.0));
     }
 }

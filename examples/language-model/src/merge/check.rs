@@ -20,7 +20,7 @@ const TEXT: &str = "The lighthouse keeper counted nineteen steps from the door t
 pub struct LogitDifference {
     /// What the weights were kept in beside the adapter; those of the folder are dense.
     pub base: Base,
-    /// Tokens behind which the logits were compared.
+    /// Tokens after which the logits were compared.
     pub tokens: usize,
     /// The greatest difference of two logits.
     pub greatest: f64,
@@ -28,7 +28,7 @@ pub struct LogitDifference {
     pub typical: f64,
     /// The same of the logits of one position about their mean: how far apart they are at all.
     pub spread: f64,
-    /// Share of the tokens behind which the likeliest one is the same.
+    /// Share of the tokens after which the likeliest one is the same.
     pub agree: f64,
 }
 
@@ -90,8 +90,8 @@ impl fmt::Display for LogitDifference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "logits behind {} tokens differ by {:.1e}, at most {:.1e}, where those of one place are {:.1} apart; the likeliest token \
-             is the same behind {:.0} %",
+            "logits after {} tokens differ by {:.1e} (root mean square), at most {:.1e}; those after one token have a standard deviation \
+             of {:.1}; the likeliest token is the same after {:.0} % of the tokens",
             self.tokens,
             self.typical,
             self.greatest,

@@ -13,6 +13,7 @@ use crate::config::{DecoderConfig, QueryNorm};
 /// Attention with grouped heads.
 ///
 /// Source: Ainslie et al. 2023, [arXiv 2305.13245](https://arxiv.org/abs/2305.13245).
+// ANCHOR: layers
 #[derive(Module, Debug)]
 pub(super) struct Attention {
     q_proj: Option<GoftLinear>,
@@ -21,6 +22,8 @@ pub(super) struct Attention {
     /// The three in one, for kinds that have them so.
     qkv_proj: Option<GoftLinear>,
     o_proj: GoftLinear,
+    // ..
+    // ANCHOR_END: layers
     q_norm: Option<RmsNorm>,
     k_norm: Option<RmsNorm>,
     heads: usize,

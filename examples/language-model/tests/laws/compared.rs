@@ -94,12 +94,19 @@ fn what_cannot_be_compared_is_refused_before_anything_runs() {
         ..config.clone()
     };
     assert!(refused(&twice).contains("named twice"));
-    for (name, reason) in [("goft:2", "has no rank"), ("gotf", "no method is called")] {
+    for (name, reason) in [
+        ("goft:2", "has no rank"),
+        ("gotf", "no method is called"),
+        ("lora:8", "named twice, as `lora` and as `lora:8`"),
+        ("hra:3", "must be even"),
+        ("lora:1000", "take 1 to"),
+    ] {
         let other = CompareConfig {
-            methods: vec!["full".into(), name.into()],
+            methods: vec!["full".into(), "lora".into(), name.into()],
             ..config.clone()
         };
-        assert!(refused(&other).contains(reason), "{name}");
+        let message = refused(&other);
+        assert!(message.contains(reason), "{name}: {message}");
     }
     let none = CompareConfig {
         test_seeds: 0,

@@ -300,3 +300,31 @@ fn a_scaling_may_be_named_twice() {
     std::fs::write(&path, config.to_string()).unwrap();
     Pretrained::load(&folder, &Device::flex()).unwrap();
 }
+
+/// A script's options can be overridden after it.
+#[test]
+fn of_an_option_that_is_named_twice_the_last_counts() {
+    use clap::Parser;
+    use language_model::cli::{Command, Options};
+
+    let parse = |command: &str, more: &str| {
+        let line = format!(
+            "goft-lm {command} --model m --data d --out o --steps 1 --targets q_proj v_proj {more} --steps 2 --targets k_proj"
+        );
+        Options::try_parse_from(line.split(' ')).unwrap().command
+    };
+    let Command::Compare(compare) = parse("compare", "--methods goft,lora:1 --methods full") else {
+        panic!()
+    };
+    assert_eq!(
+        (compare.methods, compare.targets, compare.steps),
+        (vec!["full".into()], vec!["k_proj".into()], 2)
+    );
+    let Command::Train(train) = parse("train", "--method goft --method lora") else {
+        panic!()
+    };
+    assert_eq!(
+        (&*train.method, train.targets.clone(), train.steps),
+        ("lora", vec!["k_proj".into()], Some(2))
+    );
+}

@@ -27,7 +27,7 @@ pub struct Compare {
     /// Folder for records and table. The same command goes on where it was.
     #[arg(long)]
     pub out: PathBuf,
-    /// The methods, separated by commas, a rank of its own behind a colon (`lora:1`); differences are
+    /// The methods, separated by commas, a rank of its own after a colon (`lora:1`); differences are
     /// to the first.
     #[arg(long, value_delimiter = ',', default_values_t = method_names(), value_parser = contender)]
     pub methods: Vec<String>,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use burn::tensor::Device;
-use burn_goft_finetune::{Contender, Error, grid, machine};
+use burn_goft_finetune::{Attachment, Contender, Error, grid, machine};
 use fair_compare::{BeforeAfter, Experiment, Outcome, RunError, RunSpec, Split, Steps};
 use tempfile::TempDir;
 
@@ -15,6 +15,7 @@ use super::contrast::Embedded;
 use super::drift;
 use super::forgetting::Pairs;
 use super::splits::{self, Splits};
+use crate::classifier::Classifier;
 use crate::data::{Examples, about_truncation, tokenize};
 use crate::device::device;
 use crate::encoder::{Bert, ModelFiles, Pretrained, Tokens};
@@ -22,7 +23,7 @@ use crate::metrics::Metrics;
 use crate::predict::Predictor;
 use crate::run::{Trained, train};
 use crate::settings::RunConfig;
-use crate::training::Progress;
+use crate::training::{BODY, Progress};
 
 /// Texts on which drift is measured, at most.
 const TEXTS: usize = 256;
@@ -50,6 +51,7 @@ struct Before {
 impl<'a> Tuning<'a> {
     pub(super) fn new(
         run: &'a RunConfig,
+        methods: &[Contender],
         splits: &Splits,
         pairs: Option<Pairs>,
         interrupted: &'a AtomicBool,
@@ -58,8 +60,20 @@ impl<'a> Tuning<'a> {
         splits.write(folder.path())?;
         let device = device(&run.device).map_err(Error::Settings)?;
         let Pretrained {
-            bert, tokenizer, ..
+            bert,
+            tokenizer,
+            config,
         } = ModelFiles::find(&run.model)?.load(run.max_length, &device)?;
+        // What cannot be attached is refused now, not run by run.
+        for one in methods {
+            let fresh = Classifier::new(bert.clone(), config.hidden, 1, 0, &device);
+            let how = Attachment {
+                paths: one.method.targets(&fresh, &BODY, &[])?,
+                rank: one.rank_or(run.rank),
+                seed: 0,
+            };
+            one.method.attach(fresh, &BODY, &how)?;
+        }
         let mut notes = Vec::new();
         let mut tokens_of = |name: &str, examples: &Examples| {
             let tokens = tokenize(examples.rows.iter().map(|row| &row.text), &tokenizer)?;

@@ -44,8 +44,7 @@ pub fn compare(
     interrupted: &AtomicBool,
 ) -> Result<Report, Error> {
     config.check()?;
-    let methods = config.methods.iter().map(|name| name.parse());
-    let methods = methods.collect::<Result<Vec<_>, _>>()?;
+    let methods = Contender::all(&config.methods, config.run.rank)?;
     let splits = Splits::read(config)?;
     let task = splits.task(&config.run);
     let task = task.map_err(|error| drawn_without(error, config.limit_train))?;
@@ -53,7 +52,7 @@ pub fn compare(
     let with_pairs = pairs.is_some();
     let protocol = protocol(config, &methods, &splits, &task, pairs.as_ref())?;
     files::make_folder(&config.run.out)?;
-    let tuning = Tuning::new(&config.run, &splits, pairs, interrupted)?;
+    let tuning = Tuning::new(&config.run, &methods, &splits, pairs, interrupted)?;
     let comparison = Comparison::new(protocol, &config.run.out);
     let comparison = match config.retry {
         true => comparison.with_retry(),
