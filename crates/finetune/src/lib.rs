@@ -159,7 +159,7 @@ pub use method::Method;
 pub use methods::METHODS;
 pub use progress::{Cost, Progress};
 pub use rates::{Decline, Rates};
-pub use run_folder::{ADAPTER, RunFolder, SETTINGS};
+pub use run_folder::{ADAPTER, RunFolder, SETTINGS, read_settings};
 pub use targets::count;
 pub use task::{Body, Loss, Parts, Score, Task};
 pub use trainer::{Finished, OnProgress, Setting, Trainer};

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::checkpoint;
 use crate::error::Error;
@@ -14,6 +15,23 @@ pub const ADAPTER: &str = "adapter.safetensors";
 pub const SETTINGS: &str = "settings.json";
 /// The file of the final numbers, which makes a run a finished one.
 const METRICS: &str = "metrics.json";
+
+/// What an application has written to [`SETTINGS`] in the folder of a run.
+///
+/// # Errors
+///
+/// [`Error::Run`] if no run has ended there, and for a file of another program; [`Error::Io`].
+pub fn read_settings<T: DeserializeOwned>(run: &Path) -> Result<T, Error> {
+    let path = run.join(SETTINGS);
+    if !path.exists() {
+        return Err(Error::run(
+            run,
+            "there is no finished run here: settings.json is missing; name the --out of a training, and if that was \
+             interrupted, finish it with --resume",
+        ));
+    }
+    files::read_json(&path)
+}
 
 /// The folder of a run, kept from other processes as long as the value lives.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn_goft::AdapterFile;
 use burn_goft_finetune::{
     ADAPTER, Attachment, Error, Heap, Method, Origin, RunFolder, SETTINGS, Setting, Trainer, count,
-    files,
+    files, read_settings,
 };
 use serde::{Deserialize, Serialize};
 
@@ -277,13 +277,13 @@ fn shown(tokenizer: &TextTokenizer, example: &Trained) -> String {
 ///
 /// [`Error::Run`] and [`Error::Io`] for a folder that is no run.
 pub fn base_of(run: &Path) -> Result<Base, Error> {
-    let saved: Saved = files::read_json(&run.join(SETTINGS))?;
+    let saved: Saved = read_settings(run)?;
     Ok(saved.config.base)
 }
 
 /// Refuses a run of the method [`NONE`].
 pub(crate) fn refuse_untrained(run: &Path) -> Result<(), Error> {
-    let saved: Saved = files::read_json(&run.join(SETTINGS))?;
+    let saved: Saved = read_settings(run)?;
     match method(&saved.config.method)? {
         Some(_) => Ok(()),
         None => Err(Error::run(
@@ -300,7 +300,7 @@ pub(crate) fn refuse_untrained(run: &Path) -> Result<(), Error> {
 /// [`Error::Goft`] and [`Error::Run`] for a file that does not fit the model, or was trained on
 /// other weights.
 pub fn with_adapter(model: CausalLm, folder: &Path, run: &Path) -> Result<CausalLm, Error> {
-    let saved: Saved = files::read_json(&run.join(SETTINGS))?;
+    let saved: Saved = read_settings(run)?;
     let Some(method) = method(&saved.config.method)? else {
         return Ok(model);
     };

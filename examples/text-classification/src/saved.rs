@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use burn_goft_finetune::files::{self, digest};
-use burn_goft_finetune::{ADAPTER, Attachment, Error, Method, SETTINGS};
+use burn_goft_finetune::{ADAPTER, Attachment, Error, Method, SETTINGS, read_settings};
 use serde::{Deserialize, Serialize};
 
 use crate::classifier::Classifier;
@@ -62,19 +62,11 @@ impl Saved {
 
     /// Reads the settings of a folder.
     pub(crate) fn read(folder: &Path) -> Result<Self, Error> {
-        let path = folder.join(SETTINGS);
-        if !path.exists() {
-            return Err(Error::run(
-                folder,
-                "there is no finished run here: settings.json is missing; name the --out of a training, and if that was \
-                 interrupted, finish it with --resume",
-            ));
-        }
-        let saved: Self = files::read_json(&path)?;
+        let saved: Self = read_settings(folder)?;
         match saved.version {
             VERSION => Ok(saved),
             other => Err(Error::run(
-                path,
+                folder.join(SETTINGS),
                 format!("it has version {other}, and this program reads {VERSION}"),
             )),
         }

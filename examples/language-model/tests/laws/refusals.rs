@@ -328,3 +328,25 @@ fn of_an_option_that_is_named_twice_the_last_counts() {
         ("lora", vec!["k_proj".into()], Some(2))
     );
 }
+
+#[test]
+fn a_run_that_has_not_ended_is_nothing_to_use() {
+    let (place, folder) = common::model("llama");
+    let nowhere = place.path().join("nowhere");
+    let model = Pretrained::load(&folder, &Device::flex()).unwrap();
+    let refused = [
+        language_model::base_of(&nowhere).unwrap_err(),
+        language_model::with_adapter(model.model, &folder, &nowhere).unwrap_err(),
+        language_model::merge(
+            &folder,
+            &nowhere,
+            &place.path().join("merged"),
+            &Device::flex(),
+        )
+        .unwrap_err(),
+    ];
+    for error in refused {
+        let message = error.to_string();
+        assert!(message.contains("no finished run here"), "{message}");
+    }
+}
