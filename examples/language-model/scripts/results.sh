@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The comparison of the book's page on language models, on two cores in one to three hours, and at ten times the size for a GPU.
+# The comparison of the book's page on language models, on two cores in an hour or more, and at ten times the size for a GPU.
 #
 #   results.sh small|large MODEL DATA OTHER_TEXT OUT [OPTIONS OF compare]
 #
@@ -14,10 +14,10 @@ fi
 size=$1 model=$2 data=$3 text=$4 out=$5
 shift 5
 case $size in
-small) sizes=(--steps 30 --batch-size 4 --limit-eval 100 --answers 100 --max-tokens 48 --forgetting-bytes 20000) ;;
-large) sizes=(--steps 300 --batch-size 4 --limit-eval 1000 --answers 1000 --max-tokens 256 --forgetting-bytes 200000) ;;
+small) sizes=(--steps 20 --batch-size 4 --limit-eval 60 --answers 60 --max-tokens 48 --forgetting-bytes 10000) ;;
+large) sizes=(--steps 200 --batch-size 4 --limit-eval 600 --answers 600 --max-tokens 256 --forgetting-bytes 100000) ;;
 *) echo "results.sh: the size is small or large, not $size" >&2; exit 2 ;;
 esac
 exec "${GOFT_LM:-goft-lm}" compare --model "$model" --data "$data" --forgetting "$text" --out "$out" --max-length 256 \
     --methods goft,goft-star,qgoft,oft,hra,road,lora:1,lora,full \
-    --rates-per-method 5 --tuning-seeds 1 --test-seeds 3 "${sizes[@]}" "$@"
+    --rates-per-method 3 --tuning-seeds 1 --test-seeds 3 "${sizes[@]}" "$@"

@@ -9,7 +9,7 @@ const RATES: [(&str, f64); 8] = [
     ("goft", 5e-3),
     ("goft-star", 5e-3),
     ("qgoft", 3e-3),
-    ("oft", 1e-3),
+    ("oft", 3e-4),
     ("hra", 1e-3),
     ("road", 3e-3),
 ];

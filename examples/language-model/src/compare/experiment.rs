@@ -45,6 +45,8 @@ pub(super) struct Tuning<'a> {
     data: Data,
     test: Vec<Trained>,
     other_text: Option<(String, f64)>,
+    /// Of the pretrained model.
+    vectors: Tensor<2>,
     before: String,
     plain: Device,
     interrupted: &'a AtomicBool,
@@ -103,8 +105,10 @@ impl<'a> Tuning<'a> {
                 Some((text, before.loss))
             }
         };
+        let vectors = vectors(&model, &test, &plain);
         let mut tuning = Self {
             config,
+            vectors,
             pretrained,
             tokenizer,
             data,
@@ -227,20 +231,11 @@ impl<'a> Tuning<'a> {
     }
 
     fn drift(&self, tuned: &CausalLm) -> Result<BTreeMap<String, f64>, Error> {
-        let texts = &self.test[..COMPARED.min(self.test.len())];
-        let vectors = |model: &CausalLm| {
-            let rows = texts.iter().map(|text| {
-                let batch = Batch::new(&[text], &self.plain);
-                model
-                    .hidden(batch.ids, &batch.layout)
-                    .mean_dim(1)
-                    .squeeze_dim::<2>(1)
-            });
-            Trace::new().with_layer("texts", Tensor::cat(rows.collect(), 0))
-        };
+        let vectors = vectors(tuned, &self.test, &self.plain);
+        let drift = Drift::new().with_rows(vectors.dims()[0]);
+        let trace = |vectors| Trace::new().with_layer("texts", vectors);
         let base = self.pretrained.model.valid();
-        let drift = Drift::new().with_rows(texts.len());
-        let report = drift.compare(&base, vectors(&base), tuned, vectors(tuned));
+        let report = drift.compare(&base, trace(self.vectors.clone()), tuned, trace(vectors));
         let report = report.map_err(Error::other)?;
         let angles = report.weights.iter();
         let angles: Vec<f64> = angles
@@ -341,6 +336,17 @@ impl Experiment for Tuning<'_> {
     fn machine(&self) -> String {
         machine(&self.config.run.device)
     }
+}
+
+/// The last layer's vectors of some texts, the mean over the tokens of each, `[texts, hidden]`.
+fn vectors(model: &CausalLm, texts: &[Trained], device: &Device) -> Tensor<2> {
+    let texts = &texts[..COMPARED.min(texts.len())];
+    let rows = texts.iter().map(|text| {
+        let batch = Batch::new(&[text], device);
+        let hidden = model.hidden(batch.ids, &batch.layout);
+        hidden.mean_dim(1).squeeze_dim::<2>(1)
+    });
+    Tensor::cat(rows.collect(), 0)
 }
 
 /// The first bytes of a text, as far as whole characters go.
