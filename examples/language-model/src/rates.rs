@@ -2,19 +2,22 @@
 
 use burn_goft_finetune::{Decline, Method};
 
-/// Peak learning rates.
+/// Peak learning rates. Each has the lowest validation loss of three, half a decade apart, in 20 steps of four
+/// sums in words (SVAMP) with SmolLM2-135M-Instruct and one seed: the tuning of the book's comparison, whose
+/// grids lay around the same numbers but for `hra` (1e-3), `road` (3e-3) and `full` (3e-5), which were best at the
+/// edge, so that a rate beyond may be better. LoRA's is that of rank 8; rank 1 was best at three times it.
 const RATES: [(&str, f64); 8] = [
-    ("full", 3e-5),
+    ("full", 9e-5),
     ("lora", 3e-3),
     ("goft", 5e-3),
     ("goft-star", 5e-3),
     ("qgoft", 3e-3),
     ("oft", 3e-4),
-    ("hra", 1e-3),
-    ("road", 3e-3),
+    ("hra", 3e-4),
+    ("road", 9e-3),
 ];
 
-/// How they fall with the number of updates.
+/// How they fall with the number of updates: as the encoder's do. For language models this is not measured.
 const LONGER: Decline = Decline {
     from: 100,
     least: 1.0 / 3.0,
