@@ -745,3 +745,22 @@ fn heads_that_cannot_be_shared_are_refused() {
         },
     );
 }
+
+/// Few vectors and many, with autodiff and without, refuse the same.
+#[test]
+fn a_bias_has_a_number_for_each_output() {
+    for (place, device, dtype, _) in places() {
+        for (rows, device) in [
+            (2, device.clone()),
+            (30, device.clone()),
+            (2, device.autodiff()),
+        ] {
+            let x = Numbers::new(&[rows, 3], 41).tensor::<2>(&device, dtype);
+            let weight = Numbers::new(&[3, 5], 42).tensor::<2>(&device, dtype);
+            let bias = Tensor::<1>::ones([1], (&device, dtype));
+            let product = || linear(x, weight, Some(bias));
+            let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(product));
+            assert!(refused.is_err(), "{rows} rows on {place}");
+        }
+    }
+}
