@@ -1,5 +1,5 @@
 //! Differentiation: one node for a whole rotation, whatever the number of levels, that keeps its
-//! input and the blocks and nothing else.
+//! input and the blocks and nothing else; and one for the blocks of angles, that keeps the blocks.
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -44,6 +44,40 @@ impl<B: Backend + GivensOps, C: CheckpointStrategy> GivensOps for Autodiff<B, C>
                 prep.finish(saved, rotate(x, blocks))
             }
             OpsKind::UnTracked(prep) => prep.finish(rotate(x, blocks)),
+        }
+    }
+
+    fn givens_blocks(angles: FloatTensor<Self>) -> FloatTensor<Self> {
+        let prepared = Angles
+            .prepare::<C>([angles.node()])
+            .compute_bound()
+            .stateful();
+        let blocks = B::givens_blocks(angles.into_primitive());
+        match prepared {
+            OpsKind::Tracked(prep) => prep.finish(blocks.clone(), blocks),
+            OpsKind::UnTracked(prep) => prep.finish(blocks),
+        }
+    }
+}
+
+/// Blocks of angles, which keep all that their derivative needs.
+#[derive(Debug)]
+struct Angles;
+
+impl<B: Backend + GivensOps> Backward<B, 1> for Angles {
+    type State = FloatTensor<B>;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 1>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let [of_angles] = ops.parents;
+        let grad = grads.consume::<B>(&ops.node);
+        if let Some(of_angles) = of_angles {
+            let by_angles = B::givens_angle_gradients(ops.state, grad);
+            grads.register::<B>(of_angles.id, by_angles);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! GOFT: angles to rotations of pairs, the one owner of signs and block order.
+//! GOFT: angles to rotations of pairs.
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use super::form::{Field, Form};
 use super::pairs;
 use crate::backends::assert_cosine;
 use crate::numeric::empty;
-use crate::pairs::Topology;
+use crate::pairs::{Topology, blocks_of};
 
 /// How a strict adapter's stored parameter becomes an angle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -89,9 +89,7 @@ impl Givens {
             return empty([0, 2, 2], self.angles.dtype(), &self.angles.device());
         }
         assert_cosine(&self.angles);
-        let (cos, sin) = (self.angles.clone().cos(), self.angles.clone().sin());
-        let columns = [cos.clone(), sin.clone().neg(), sin, cos];
-        Tensor::cat(columns.map(|c| c.reshape([pairs, 1])).to_vec(), 1).reshape([pairs, 2, 2])
+        blocks_of(self.angles.clone())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Products of 2x2 blocks on pairs of axes: which pairs, the operation and its derivative, and
 //! bounds.
 
+mod angles;
 mod block;
 mod bounds;
 mod ops;
@@ -14,6 +15,9 @@ mod topology;
 pub(crate) mod tree;
 mod turn;
 
+pub(crate) use angles::blocks_of;
+#[cfg(feature = "cubecl-backend")]
+pub(crate) use angles::{blocks as portable_blocks, gradients as portable_angle_gradients};
 pub use bounds::{QuasiBounds, quasi_bounds, strict_distance_bound};
 pub use ops::GivensOps;
 pub use orthogonality::{OrthogonalityError, orthogonality_error};

@@ -3,6 +3,7 @@
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
 
+use super::angles;
 use super::portable;
 use super::turn::Turn;
 
@@ -78,6 +79,41 @@ pub trait GivensOps: Backend {
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         portable::gradients::<Self>(x, grad, blocks, turn)
     }
+
+    /// The blocks of angles, Eq. 1 of the paper: rows `(cos t, -sin t)` and `(sin t, cos t)`.
+    ///
+    /// [`Givens::blocks`](crate::Givens::blocks) is the way to call this.
+    ///
+    /// # Arguments
+    ///
+    /// * `angles` - `[pairs]`, in radians; at least one.
+    ///
+    /// # Returns
+    ///
+    /// `[pairs, 2, 2]` in the dtype of `angles`.
+    #[fusion(meta = blocks_metadata)]
+    fn givens_blocks(angles: FloatTensor<Self>) -> FloatTensor<Self> {
+        angles::blocks::<Self>(angles)
+    }
+
+    /// The derivative of a loss by angles, from the derivative `grad` by their blocks:
+    /// `cos t (g_ji - g_ij) - sin t (g_ii + g_jj)`.
+    ///
+    /// # Arguments
+    ///
+    /// * `blocks` - those that [`givens_blocks`](Self::givens_blocks) made of the angles.
+    /// * `grad` - of the shape and dtype of `blocks`.
+    ///
+    /// # Returns
+    ///
+    /// `[pairs]` in the dtype of `blocks`.
+    #[fusion(meta = angles_metadata)]
+    fn givens_angle_gradients(
+        blocks: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        angles::gradients::<Self>(blocks, grad)
+    }
 }
 
 #[cfg(feature = "cubecl-backend")]
@@ -91,4 +127,14 @@ fn gradients_metadata(
     _turn: &Turn,
 ) -> (TensorSpec, TensorSpec) {
     (x.clone(), blocks.clone())
+}
+
+#[cfg(feature = "cubecl-backend")]
+fn blocks_metadata(angles: &TensorSpec) -> TensorSpec {
+    TensorSpec::new([angles.shape[0], 2, 2].into(), angles.dtype)
+}
+
+#[cfg(feature = "cubecl-backend")]
+fn angles_metadata(blocks: &TensorSpec, _grad: &TensorSpec) -> TensorSpec {
+    TensorSpec::new([blocks.shape[0]].into(), blocks.dtype)
 }

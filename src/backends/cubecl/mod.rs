@@ -4,6 +4,7 @@
 //! handful of kernels a level. The portable body remains for what a device's limits do not allow: a
 //! launch beyond them fails where nobody is told.
 
+mod angles;
 mod buffers;
 mod device;
 mod gradients;
@@ -65,5 +66,16 @@ impl GivensOps for CubeBackend {
             }
             None => portable_gradients::<Self>(x, grad, blocks, turn),
         }
+    }
+
+    fn givens_blocks(angles: FloatTensor<Self>) -> FloatTensor<Self> {
+        angles::blocks_of(angles)
+    }
+
+    fn givens_angle_gradients(
+        blocks: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        angles::gradients(blocks, grad)
     }
 }

@@ -2,6 +2,7 @@
 //! axis is the last one and [`columns`] where it is not. Each backend says in [`Host`] how its
 //! storage is reached; everything else is shared.
 
+mod angles;
 mod blocks;
 mod columns;
 mod parallel;
@@ -15,6 +16,7 @@ use half::{bf16, f16};
 
 use crate::numeric::{cast, compute_dtype};
 use crate::pairs::{Topology, Turn, portable_gradients, portable_rotate};
+pub(crate) use angles::{blocks_of, gradients as angle_gradients};
 use blocks::Blocks;
 use real::Real;
 pub(crate) use real::Stored;
@@ -265,6 +267,17 @@ macro_rules! operations {
             turn: Turn,
         ) -> (FloatTensor<Self>, FloatTensor<Self>) {
             host::gradients::<Self>(x, grad, blocks, turn)
+        }
+
+        fn givens_blocks(angles: FloatTensor<Self>) -> FloatTensor<Self> {
+            host::blocks_of::<Self>(angles)
+        }
+
+        fn givens_angle_gradients(
+            blocks: FloatTensor<Self>,
+            grad: FloatTensor<Self>,
+        ) -> FloatTensor<Self> {
+            host::angle_gradients::<Self>(blocks, grad)
         }
     };
 }

@@ -5,7 +5,8 @@ use burn_goft::{AngleForm, Givens, Penalty, QuasiGivens};
 
 use super::Problem;
 use crate::common::{
-    Blocks, assert_close, blocks, epsilon, normal, numbers, parameter_dtype, rows, tensor,
+    Blocks, angles, assert_close, assert_within, blocks, epsilon, normal, numbers, parameter_dtype,
+    rows, tensor,
 };
 use crate::oracle::{self, Rotation};
 
@@ -47,6 +48,64 @@ fn angles_learn_through_both_forms() {
                 &expected,
                 tolerance,
             );
+        }
+    }
+}
+
+/// Whatever the blocks are used for, and wherever angles and derivatives lie in memory.
+#[test]
+fn angles_learn_from_their_blocks_alone() {
+    for row in rows() {
+        for device in [
+            row.device.clone().autodiff(),
+            row.device.clone().autodiff().gradient_checkpointing(),
+        ] {
+            let (stored, upstream) = (angles(30, 60), normal(31, 4 * 30));
+            let stored = tensor::<1>(&stored, [60], &device, row.dtype).require_grad();
+            let upstream = tensor::<3>(&upstream, [2, 30, 2], &device, row.dtype);
+            // Every other angle, from the last to the first, each of which counts twice.
+            let every_other = stored.clone().reshape([30, 2]).swap_dims(0, 1);
+            let every_other = every_other.slice([1..2]).reshape([30]).flip([0]);
+            let blocks = Givens::from_angles(every_other.clone()).blocks();
+            assert_eq!((blocks.dims(), blocks.dtype()), ([30, 2, 2], row.dtype));
+            let upstream = upstream.swap_dims(0, 1);
+            let loss = (blocks.clone() * upstream.clone()).sum() + every_other.sum();
+            let gradients = loss.backward();
+            let found = numbers(&stored.grad(&gradients).expect("the angles are tracked"));
+
+            let of_blocks = numbers(&upstream);
+            let chosen: Vec<f64> = numbers(&stored).into_iter().rev().step_by(2).collect();
+            let tolerance = 4.0 * epsilon(row.dtype);
+            let expected: Vec<f64> = chosen.iter().copied().flat_map(oracle::givens).collect();
+            assert_within(&row, &numbers(&blocks), &expected, |_| tolerance);
+            let of_angles = oracle::angle_gradients(&chosen, &of_blocks);
+            let mut expected = vec![0.0; 60];
+            for (place, gradient) in of_angles.into_iter().enumerate() {
+                expected[59 - 2 * place] = gradient + 1.0;
+            }
+            assert_close(&row, &found, &expected, 2.0 * tolerance);
+        }
+    }
+}
+
+#[test]
+fn an_angle_that_is_no_number_spoils_its_own_block_only() {
+    for row in rows() {
+        let device = row.device.clone().autodiff();
+        let parameter = parameter_dtype(row.dtype);
+        let stored = [0.5, f64::NAN, -1.0, f64::INFINITY, 2.0];
+        let stored = tensor::<1>(&stored, [5], &device, parameter).require_grad();
+        let blocks = Givens::from_angles(stored.clone()).blocks();
+        let gradients = blocks.clone().sum().backward();
+        let gradient = numbers(&stored.grad(&gradients).expect("tracked"));
+        let blocks = numbers(&blocks);
+        for (pair, finite) in [true, false, true, false, true].into_iter().enumerate() {
+            let block = &blocks[4 * pair..][..4];
+            assert!(
+                block.iter().all(|entry| entry.is_nan() != finite),
+                "{row}: {block:?}"
+            );
+            assert_eq!(gradient[pair].is_nan(), !finite, "{row}: {gradient:?}");
         }
     }
 }
