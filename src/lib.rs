@@ -155,6 +155,8 @@
 //!   shader language: SPIR-V, MSL, WGSL.
 //! - `cuda`, `rocm`, `cpu`: when enabled, run on NVIDIA GPUs, AMD GPUs, CubeCL's CPU runtime. Their
 //!   build downloads LLVM.
+//! - `remote`: when enabled, sends a rotation to a server of burn's as one operation, which the
+//!   server answers with its own backend's kernel after `register_ops`.
 //!
 //! # Dtypes
 //!
@@ -234,6 +236,8 @@ mod train;
 pub use adapter::{GoftAdapter, NormScale, Site, Unmerged};
 #[cfg(feature = "autodiff")]
 pub use adapter_only::AdapterOnly;
+#[cfg(feature = "remote")]
+pub use backends::register_ops;
 pub use checkpoint::{AdapterFile, IntoAdapterFile};
 pub use error::Error;
 pub use linear::GoftLinear;

@@ -16,9 +16,12 @@ const DEVICES: [(&str, &str); 10] = [
     ("cpu", "cpu"),
 ];
 
-/// The device of a name. `wgpu-cpu` is a software adapter such as lavapipe, which `wgpu` never
-/// picks by itself.
+/// The device of a name, or of a name and a number such as `cuda:1`. `wgpu-cpu` is a software
+/// adapter such as lavapipe, which `wgpu` never picks by itself.
 pub(crate) fn device(name: &str) -> Result<Device, String> {
+    if let Some((kind, number)) = name.split_once(':') {
+        return numbered(kind, number);
+    }
     match name {
         #[cfg(feature = "flex")]
         "flex" => Ok(Device::flex()),
@@ -42,6 +45,33 @@ pub(crate) fn device(name: &str) -> Result<Device, String> {
         #[cfg(feature = "cpu")]
         "cpu" => Ok(Device::cpu()),
         _ => Err(refusal(name)),
+    }
+}
+
+/// One of several cards, counted from 0.
+fn numbered(kind: &str, number: &str) -> Result<Device, String> {
+    let Ok(number) = number.parse::<usize>() else {
+        return Err(format!(
+            "device `{kind}:{number}`: a card's number has to follow the colon, such as `{kind}:0`"
+        ));
+    };
+    match kind {
+        #[cfg(feature = "wgpu")]
+        "wgpu" => Ok(Device::wgpu(burn::tensor::DeviceKind::DiscreteGpu(number))),
+        #[cfg(feature = "vulkan")]
+        "vulkan" => Ok(Device::vulkan(burn::tensor::DeviceKind::DiscreteGpu(
+            number,
+        ))),
+        #[cfg(feature = "cuda")]
+        "cuda" => Ok(Device::cuda(number)),
+        #[cfg(feature = "rocm")]
+        "rocm" => Ok(Device::rocm(number)),
+        _ => {
+            device(kind)?;
+            Err(format!(
+                "asked for number {number} of the devices `{kind}`, which are not numbered; leave `:{number}` out"
+            ))
+        }
     }
 }
 

@@ -11,8 +11,13 @@ mod flex;
 mod host;
 #[cfg(feature = "ndarray")]
 mod ndarray;
+#[cfg(feature = "remote")]
+mod router;
 
 use burn::tensor::{Device, Tensor};
+
+#[cfg(feature = "remote")]
+pub use router::register_ops;
 
 /// Panics where the cosine of these angles would be wrong: in f64 on devices that have none.
 pub(crate) fn assert_cosine(angles: &Tensor<1>) {
@@ -35,7 +40,7 @@ pub(crate) fn assert_cosine(angles: &Tensor<1>) {
 }
 
 /// Whether the operations' traits list this device's backend. The generated implementations panic on any
-/// other (remote, tch, capture), for which portable bodies run on the dispatcher itself.
+/// other (tch, capture, and what was not enabled), for which portable bodies run on the dispatcher itself.
 pub(crate) fn listed(device: &Device) -> bool {
     if cfg!(not(feature = "autodiff")) && device.is_autodiff() {
         return false;
@@ -48,6 +53,8 @@ pub(crate) fn listed(device: &Device) -> bool {
         burn::backend::DispatchDevice::NdArray(_) => true,
         #[cfg(feature = "cubecl-backend")]
         burn::backend::DispatchDevice::Cube(_) => true,
+        #[cfg(feature = "remote")]
+        burn::backend::DispatchDevice::Remote(_) => true,
         #[allow(
             unreachable_patterns,
             reason = "builds that enable every backend leave nothing"

@@ -11,7 +11,8 @@ use burn::backend::{Backend, TensorMetadata, TensorPrimitive, backend_extension}
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
     Cube: cfg(feature = "cubecl-backend"),
-    Fusion: cfg(feature = "cubecl-backend"),
+    Remote: cfg(feature = "remote"),
+    Fusion: cfg(feature = "fusion"),
     Autodiff: cfg(feature = "autodiff"),
 )]
 pub trait PackedOps: Backend {

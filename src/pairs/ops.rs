@@ -19,7 +19,8 @@ use super::turn::Turn;
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
     Cube: cfg(feature = "cubecl-backend"),
-    Fusion: cfg(feature = "cubecl-backend"),
+    Remote: cfg(feature = "remote"),
+    Fusion: cfg(feature = "fusion"),
     Autodiff: cfg(feature = "autodiff"),
 )]
 pub trait GivensOps: Backend {
@@ -36,11 +37,11 @@ pub trait GivensOps: Backend {
     ///
     /// A tensor of the shape and dtype of `x`. The arithmetic is done in the wider of the two
     /// dtypes and at least in f32.
-    #[fusion(dtype = x, shape = x)]
+    #[fusion(dtype = x, shape = x, id = "burn_goft::givens_rotate")]
     fn givens_rotate(
         x: FloatTensor<Self>,
         blocks: FloatTensor<Self>,
-        turn: Turn,
+        #[fusion(scalar = turn.code())] turn: Turn,
     ) -> FloatTensor<Self> {
         portable::rotate::<Self>(x, blocks, turn)
     }
@@ -55,12 +56,12 @@ pub trait GivensOps: Backend {
     ///
     /// `[pairs, 2, 2]` in the dtype of `blocks`. The kernels sum over vectors in an order that
     /// depends on shapes, dtypes and the device alone.
-    #[fusion(dtype = blocks, shape = blocks)]
+    #[fusion(dtype = blocks, shape = blocks, id = "burn_goft::givens_block_gradients")]
     fn givens_block_gradients(
         x: FloatTensor<Self>,
         grad: FloatTensor<Self>,
         blocks: FloatTensor<Self>,
-        turn: Turn,
+        #[fusion(scalar = turn.code())] turn: Turn,
     ) -> FloatTensor<Self> {
         portable::gradients::<Self>(x, grad, blocks, turn).1
     }
@@ -70,12 +71,12 @@ pub trait GivensOps: Backend {
     ///
     /// Arguments and returns as for [`givens_rotate`](Self::givens_rotate) and
     /// [`givens_block_gradients`](Self::givens_block_gradients).
-    #[fusion(meta = gradients_metadata)]
+    #[fusion(meta = gradients_metadata, id = "burn_goft::givens_gradients")]
     fn givens_gradients(
         x: FloatTensor<Self>,
         grad: FloatTensor<Self>,
         blocks: FloatTensor<Self>,
-        turn: Turn,
+        #[fusion(scalar = turn.code())] turn: Turn,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         portable::gradients::<Self>(x, grad, blocks, turn)
     }
@@ -91,7 +92,7 @@ pub trait GivensOps: Backend {
     /// # Returns
     ///
     /// `[pairs, 2, 2]` in the dtype of `angles`.
-    #[fusion(meta = blocks_metadata)]
+    #[fusion(meta = blocks_metadata, id = "burn_goft::givens_blocks")]
     fn givens_blocks(angles: FloatTensor<Self>) -> FloatTensor<Self> {
         angles::blocks::<Self>(angles)
     }
@@ -107,7 +108,7 @@ pub trait GivensOps: Backend {
     /// # Returns
     ///
     /// `[pairs]` in the dtype of `blocks`.
-    #[fusion(meta = angles_metadata)]
+    #[fusion(meta = angles_metadata, id = "burn_goft::givens_angle_gradients")]
     fn givens_angle_gradients(
         blocks: FloatTensor<Self>,
         grad: FloatTensor<Self>,
@@ -116,10 +117,10 @@ pub trait GivensOps: Backend {
     }
 }
 
-#[cfg(feature = "cubecl-backend")]
+#[cfg(feature = "fusion")]
 use burn::backend::fusion::custom::TensorSpec;
 
-#[cfg(feature = "cubecl-backend")]
+#[cfg(feature = "fusion")]
 fn gradients_metadata(
     x: &TensorSpec,
     _grad: &TensorSpec,
@@ -129,12 +130,12 @@ fn gradients_metadata(
     (x.clone(), blocks.clone())
 }
 
-#[cfg(feature = "cubecl-backend")]
+#[cfg(feature = "fusion")]
 fn blocks_metadata(angles: &TensorSpec) -> TensorSpec {
     TensorSpec::new([angles.shape[0], 2, 2].into(), angles.dtype)
 }
 
-#[cfg(feature = "cubecl-backend")]
+#[cfg(feature = "fusion")]
 fn angles_metadata(blocks: &TensorSpec, _grad: &TensorSpec) -> TensorSpec {
     TensorSpec::new([blocks.shape[0]].into(), blocks.dtype)
 }

@@ -9,7 +9,8 @@
 //! camera that was mounted sideways, from 300 labeled images. Here burn's training loop does it,
 //! with its metrics, checkpoints, gradient accumulation and early stopping; `apply_goft` before the
 //! [`Learner`] is all that it needs. [`AdapterOnly`] makes the checkpoints small: they hold what is
-//! trained. `--resume` goes on with the newest run after its last checkpoint.
+//! trained. `--resume` goes on with the newest run after its last checkpoint. `--device cuda:0,cuda:1`
+//! trains on two cards, each with batches of its own.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -33,8 +34,9 @@ use burn::tensor::Device;
 use burn::train::metric::store::{Aggregate, Direction, Split};
 use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{
-    ClassificationOutput, InferenceStep, Learner, MetricEarlyStoppingStrategy, StoppingCondition,
-    SupervisedTraining, TrainOutput, TrainStep,
+    ClassificationOutput, ExecutionStrategy, InferenceStep, Learner, MetricEarlyStoppingStrategy,
+    MultiDeviceOptim, StoppingCondition, SupervisedTraining, TrainOutput, TrainStep,
+    TrainingStrategy,
 };
 use burn_goft::{AdapterOnly, Goft, GoftModule, Penalty};
 use clap::Parser;
@@ -73,9 +75,9 @@ struct Options {
     #[arg(long)]
     resume: bool,
     /// flex, or with the feature of that name: ndarray, wgpu, wgpu-cpu (software adapters), vulkan,
-    /// metal, webgpu, cuda.
-    #[arg(long, default_value = "flex")]
-    device: String,
+    /// metal, webgpu, cuda. Several, separated by commas, train together: cuda:0,cuda:1.
+    #[arg(long, default_value = "flex", value_delimiter = ',')]
+    device: Vec<String>,
 }
 
 // ANCHOR: step
@@ -118,17 +120,20 @@ impl InferenceStep for Adapted {
 fn train(
     options: &Options,
     digits: &Digits,
-    device: &Device,
+    devices: &[Device],
     run: &Run,
 ) -> Result<Vit, Box<dyn Error>> {
+    let device = &devices[0];
     let goft = Goft::quasi().with_targets(["encoder.*.weight"]);
     let vit = pretrained(&device.clone().autodiff())?.apply_goft(goft)?;
     println!("{}", vit.adapter_report());
 
     let epochs = options.epochs.get();
-    let batches = digits.labeled.len().div_ceil(BATCH);
+    // Devices work side by side on parts of the data, which for an update are added up.
+    let batches = (digits.labeled.len() / devices.len()).div_ceil(BATCH);
+    let accumulation = ACCUMULATION.div_ceil(devices.len());
     // The schedule advances with every update, not with every batch.
-    let updates = epochs * batches.div_ceil(ACCUMULATION);
+    let updates = epochs * batches.div_ceil(accumulation);
     let schedule = LinearLrSchedulerConfig::new(RATE, 0.0, updates).init()?;
     // Weight decay would pull the blocks back to the identity, that is, to the pretrained model.
     let optimizer = AdamWConfig::new().with_weight_decay(0.0).init();
@@ -146,11 +151,13 @@ fn train(
     let training = loader(&digits.labeled, BATCH, device);
     let training = Advanced::boxed(training, run.epochs_done);
     let validation = loader(&digits.held_out, 10 * BATCH, device);
+    let strategy = ExecutionStrategy::multi(devices.to_vec(), MultiDeviceOptim::OptimMainDevice);
     let mut supervised = SupervisedTraining::new(&run.folder, training, validation)
+        .with_training_strategy(TrainingStrategy::Default(strategy))
         .metrics((AccuracyMetric::new(), LossMetric::new()))
         .num_epochs(epochs)
         // Gradients are added, not averaged; AdamW does not mind, SGD would want a lower rate.
-        .grads_accumulation(ACCUMULATION)
+        .grads_accumulation(accumulation)
         .early_stopping(patience)
         // What is trained and its optimizer: the last two epochs and the one with the lowest
         // validation loss.
@@ -200,19 +207,21 @@ fn save_load_merge(
 // ANCHOR_END: adapter
 
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
-    let device = device::device(&options.device)?;
+    let devices = options.device.iter().map(|name| device::device(name));
+    let devices = devices.collect::<Result<Vec<_>, _>>()?;
+    let device = &devices[0];
     let run = if options.resume {
         Run::newest(&options.out)?
     } else {
         Run::new(&options.out)?
     };
     let digits = Digits::load();
-    let held_out = Batch::new(&digits.held_out, Mounting::Sideways, &device);
-    let before = pretrained(&device)?.accuracy(&held_out);
+    let held_out = Batch::new(&digits.held_out, Mounting::Sideways, device);
+    let before = pretrained(device)?.accuracy(&held_out);
 
-    let trained = train(options, &digits, &device, &run)?;
+    let trained = train(options, &digits, &devices, &run)?;
     let file = options.out.join("adapter.safetensors");
-    let [loaded, merged] = save_load_merge(&trained, &file, &device)?;
+    let [loaded, merged] = save_load_merge(&trained, &file, device)?;
 
     println!("held-out accuracy, sideways: {before:.1} % before adaptation");
     let expected = trained.forward(held_out.images.clone());

@@ -1,6 +1,9 @@
 #[path = "../../support/stored.rs"]
 mod stored;
 
+use burn::optim::GradientsParams;
+use burn::train::train::MultiDevicesTrainStep;
+
 use super::*;
 
 fn options(more: &[&str]) -> Options {
@@ -18,7 +21,13 @@ fn one_epoch_moves_the_adapter_and_nothing_else() {
     let start = stored::bits(&base.clone().apply_goft(goft).unwrap());
 
     let run = Run::new(out.path()).unwrap();
-    let trained = train(&options(&["--epochs", "1"]), &digits, &device, &run).unwrap();
+    let trained = train(
+        &options(&["--epochs", "1"]),
+        &digits,
+        &[device.clone()],
+        &run,
+    )
+    .unwrap();
     let mut end = stored::bits(&trained);
     assert!(end.keys().eq(start.keys()));
     let is_adapter = |path: &String| path.contains(".goft.");
@@ -39,6 +48,83 @@ fn one_epoch_moves_the_adapter_and_nothing_else() {
     assert!(difference.abs().max().into_scalar::<f32>() < 1e-4);
 }
 
+/// The gradients of everything that is trained, by parameter.
+fn gradients(model: &Adapted, of: &GradientsParams) -> Vec<Vec<f32>> {
+    let trained = burn_goft::parameters(model);
+    let trained = trained.iter().filter(|parameter| parameter.trainable);
+    trained
+        .map(|parameter| {
+            let gradient = of.get::<1>(parameter.id).expect("it is trained");
+            gradient.into_data().iter().collect()
+        })
+        .collect()
+}
+
+#[test]
+fn devices_side_by_side_give_the_gradients_of_their_batches_and_no_more() {
+    let device = device::device("flex").unwrap().autodiff();
+    let digits = Digits::load();
+    let goft = Goft::quasi().with_targets(["encoder.*.weight"]);
+    let vit = pretrained(&device)
+        .unwrap()
+        .apply_goft(goft.with_init_std(0.1));
+    let vit = vit.unwrap();
+    let trainable = vit.adapter_report().trainable_parameters();
+    let model = Adapted { vit, strength: 0.5 };
+
+    let parts =
+        [0..BATCH, BATCH..2 * BATCH, 2 * BATCH..3 * BATCH].map(|part| &digits.labeled[part]);
+    let loaders = parts.map(|part| loader(part, BATCH, &device));
+    let mut batches: Vec<_> = loaders.iter().map(|loader| loader.iter()).collect();
+    let devices = vec![device.clone(); 3];
+    let step = MultiDevicesTrainStep::<Adapted>::new(&devices);
+    let (outputs, _) = step.step(&mut batches, &model).unwrap();
+    let mut found: Vec<_> = outputs
+        .into_iter()
+        .map(|output| gradients(&model, &output.output.grads.to_device(&device, &model)))
+        .collect();
+
+    let mut expected = loaders.map(|loader| {
+        let batch = loader.iter().next().unwrap().unwrap();
+        gradients(&model, &TrainStep::step(&model, batch).grads)
+    });
+    // Kilobytes, where the model has a megabyte.
+    let numbers: usize = found[0].iter().map(Vec::len).sum();
+    assert_eq!(numbers, trainable);
+    assert!(40 * numbers < 4 * model.num_params(), "{numbers}");
+    // They answer in any order.
+    let order = |a: &Vec<Vec<f32>>, b: &Vec<Vec<f32>>| a[0][0].total_cmp(&b[0][0]);
+    found.sort_by(order);
+    expected.sort_by(order);
+    assert_eq!(found, expected);
+    assert_ne!(found[0], found[1]);
+}
+
+#[test]
+fn two_devices_train_as_one() {
+    let out = tempfile::tempdir().unwrap();
+    let device = device::device("flex").unwrap();
+    let digits = Digits::load();
+    let held_out = Batch::new(&digits.held_out, Mounting::Sideways, &device);
+    let before = pretrained(&device).unwrap().accuracy(&held_out);
+    let accuracies = [1, 2].map(|count| {
+        let run = Run::new(out.path()).unwrap();
+        let devices = vec![device.clone(); count];
+        let options = options(&["--epochs", "3"]);
+        let trained = train(&options, &digits, &devices, &run).unwrap();
+        trained.accuracy(&held_out)
+    });
+    // By other batches, as each has its own half of the images.
+    assert!(
+        accuracies.iter().all(|accuracy| *accuracy > before + 10.0),
+        "{before}, {accuracies:?}"
+    );
+    assert!(
+        (accuracies[0] - accuracies[1]).abs() < 10.0,
+        "{accuracies:?}"
+    );
+}
+
 /// Bytes of the files of one epoch's checkpoint.
 fn bytes(run: &Run, epoch: usize) -> u64 {
     let parts = ["model", "optim", "scheduler"];
@@ -56,7 +142,7 @@ fn a_resumed_run_ends_where_the_uninterrupted_one_does_bit_for_bit() {
     let digits = Digits::load();
     let options = options(&["--epochs", "3"]);
     let whole = Run::new(out.path()).unwrap();
-    let expected = train(&options, &digits, &device, &whole).unwrap();
+    let expected = train(&options, &digits, std::slice::from_ref(&device), &whole).unwrap();
     // The parameters of the adapters thrice, as the optimizer has them too, and not those of the
     // model once.
     let whole_model = expected.clone().into_record().into_bytes().unwrap().len();
@@ -75,7 +161,7 @@ fn a_resumed_run_ends_where_the_uninterrupted_one_does_bit_for_bit() {
     std::fs::write(checkpoints.join("model-3.bpk"), "torn").unwrap();
     let resumed = Run::newest(out.path()).unwrap();
     assert_eq!((&resumed.folder, resumed.epochs_done), (&killed.folder, 2));
-    let found = train(&options, &digits, &device, &resumed).unwrap();
+    let found = train(&options, &digits, &[device], &resumed).unwrap();
     assert_eq!(stored::bits(&found), stored::bits(&expected));
 }
 
@@ -83,6 +169,9 @@ fn a_resumed_run_ends_where_the_uninterrupted_one_does_bit_for_bit() {
 fn bad_input_is_an_error() {
     let refused = |more: &[&str]| run(&options(more)).unwrap_err().to_string();
     assert!(refused(&["--device", "abacus"]).contains("no device is called `abacus`"));
+    assert!(refused(&["--device", "flex,abacus:1"]).contains("no device is called `abacus`"));
+    assert!(refused(&["--device", "flex:1"]).contains("are not numbered"));
+    assert!(refused(&["--device", "flex:first"]).contains("number has to follow"));
 
     let file = tempfile::NamedTempFile::new().unwrap();
     let folder = file.path().to_str().unwrap();

@@ -65,7 +65,7 @@ fn angles_learn_from_their_blocks_alone() {
             let upstream = tensor::<3>(&upstream, [2, 30, 2], &device, row.dtype);
             // Every other angle, from the last to the first, each of which counts twice.
             let every_other = stored.clone().reshape([30, 2]).swap_dims(0, 1);
-            let every_other = every_other.slice([1..2]).reshape([30]).flip([0]);
+            let every_other = every_other.narrow(0, 1, 1).reshape([30]).flip([0]);
             let blocks = Givens::from_angles(every_other.clone()).blocks();
             assert_eq!((blocks.dims(), blocks.dtype()), ([30, 2, 2], row.dtype));
             let upstream = upstream.swap_dims(0, 1);

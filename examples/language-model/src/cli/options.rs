@@ -517,3 +517,35 @@ pub struct Merge {
     #[allow(missing_docs, reason = "its help is DEVICES")]
     pub device: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Command {
+        let words = ["goft-lm"].into_iter().chain(line.split(' '));
+        Options::try_parse_from(words).expect(line).command
+    }
+
+    #[test]
+    fn of_an_option_that_is_named_twice_the_last_counts() {
+        let folders = "--model m --data d --out run";
+        let asked =
+            "--method lora --targets q_proj --seed 1 --method oft --targets k_proj --seed 2";
+        let Command::Train(train) = parsed(&format!("train {folders} {asked}")) else {
+            panic!("it is a training");
+        };
+        assert_eq!((train.method.as_str(), train.seed), ("oft", 2));
+        assert_eq!(train.targets, ["k_proj"]);
+
+        let asked = "--methods goft,lora --steps 5 --targets q_proj --methods full --steps 7 --targets v_proj";
+        let Command::Compare(compare) = parsed(&format!("compare {folders} {asked}")) else {
+            panic!("it is a comparison");
+        };
+        assert_eq!(
+            (&compare.methods[..], compare.steps),
+            (&["full".into()][..], 7)
+        );
+        assert_eq!(compare.targets, ["v_proj"]);
+    }
+}

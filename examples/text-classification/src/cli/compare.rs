@@ -12,8 +12,9 @@ use super::shared::Shared;
 use crate::compare::{CompareConfig, compare as run, method_names};
 use crate::settings::RunConfig;
 
-/// Options of `compare`.
+/// Options of `compare`. Of an option that is named twice, as after a script's, the last counts.
 #[derive(Clone, Debug, Args)]
+#[command(args_override_self = true)]
 pub struct Compare {
     #[command(flatten)]
     #[allow(
@@ -29,7 +30,7 @@ pub struct Compare {
     pub out: PathBuf,
     /// The methods, separated by commas, a rank of its own after a colon (`lora:1`); differences are
     /// to the first.
-    #[arg(long, value_delimiter = ',', default_values_t = method_names(), value_parser = contender)]
+    #[arg(long, overrides_with = "methods", value_delimiter = ',', default_values_t = method_names(), value_parser = contender)]
     pub methods: Vec<String>,
     /// Learning rates that each method tries, around its default: 5 are 0.1, 0.3, 1, 3 and 10 times
     /// it, 3 are 0.3 to 3 times.

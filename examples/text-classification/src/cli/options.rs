@@ -39,8 +39,9 @@ impl Command {
     }
 }
 
-/// Options of `train`.
+/// Options of `train`. Of an option that is named twice, as after a script's, the last counts.
 #[derive(Clone, Debug, Args)]
+#[command(args_override_self = true)]
 pub struct Train {
     #[command(flatten)]
     #[allow(
@@ -59,7 +60,7 @@ pub struct Train {
     pub method: String,
     /// Globs on parameter paths, such as '*.query.weight'; all that the method can be applied to by
     /// default.
-    #[arg(long, num_args = 1..)]
+    #[arg(long, overrides_with = "targets", num_args = 1..)]
     pub targets: Vec<String>,
     /// Decides the head, LoRA's factors, the held-out share and the order of the data.
     #[arg(long, default_value_t = 0)]
@@ -155,5 +156,35 @@ impl Train {
             resume: self.resume,
             ..self.shared.config(&self.out, &self.method)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Command {
+        let words = ["text-classification"].into_iter().chain(line.split(' '));
+        Options::try_parse_from(words).expect(line).command
+    }
+
+    #[test]
+    fn of_an_option_that_is_given_twice_the_last_one_counts() {
+        let files = "--model m --train a.tsv --eval b.tsv --out run";
+        let asked = "--method lora --targets *.query.weight --seed 1 --method oft --targets *.key.weight --seed 2";
+        let Command::Train(train) = parsed(&format!("train {files} {asked}")) else {
+            panic!("it is a training");
+        };
+        assert_eq!((train.method.as_str(), train.seed), ("oft", 2));
+        assert_eq!(train.targets, ["*.key.weight"]);
+
+        let asked = "--methods goft,lora --steps 5 --methods full --steps 7";
+        let Command::Compare(compare) = parsed(&format!("compare {files} {asked}")) else {
+            panic!("it is a comparison");
+        };
+        assert_eq!(
+            (&compare.methods[..], compare.steps),
+            (&["full".into()][..], Some(7))
+        );
     }
 }
