@@ -28,7 +28,9 @@ const ANGLE_GRADIENTS: &str = "burn_goft::givens_angle_gradients";
 ///
 /// # Example
 ///
-/// ```no_run
+/// A server of burn's, with its feature `remote-server`:
+///
+/// ```ignore
 /// use burn::backend::Flex;
 /// use burn::server::{CustomOpRegistry, IrohIdentity, IrohTransport, RemoteServer};
 /// use burn::tensor::Device;
