@@ -211,7 +211,12 @@ mod numeric;
     expect(deprecated, reason = "the operation lists ndarray among its backends")
 )]
 #[cfg_attr(
-    not(any(feature = "flex", feature = "ndarray", feature = "cubecl-backend")),
+    not(any(
+        feature = "flex",
+        feature = "ndarray",
+        feature = "cubecl-backend",
+        feature = "remote"
+    )),
     expect(
         unused_variables,
         reason = "the dispatcher has no backend to pass them to"
@@ -223,7 +228,12 @@ mod packed;
     expect(deprecated, reason = "the operation lists ndarray among its backends")
 )]
 #[cfg_attr(
-    not(any(feature = "flex", feature = "ndarray", feature = "cubecl-backend")),
+    not(any(
+        feature = "flex",
+        feature = "ndarray",
+        feature = "cubecl-backend",
+        feature = "remote"
+    )),
     expect(
         unused_variables,
         reason = "the dispatcher has no backend to pass them to"

@@ -50,28 +50,23 @@ pub(crate) fn device(name: &str) -> Result<Device, String> {
 
 /// One of several cards, counted from 0.
 fn numbered(kind: &str, number: &str) -> Result<Device, String> {
-    let Ok(number) = number.parse::<usize>() else {
-        return Err(format!(
-            "device `{kind}:{number}`: a card's number has to follow the colon, such as `{kind}:0`"
-        ));
-    };
-    match kind {
-        #[cfg(feature = "wgpu")]
-        "wgpu" => Ok(Device::wgpu(burn::tensor::DeviceKind::DiscreteGpu(number))),
-        #[cfg(feature = "vulkan")]
-        "vulkan" => Ok(Device::vulkan(burn::tensor::DeviceKind::DiscreteGpu(
-            number,
-        ))),
-        #[cfg(feature = "cuda")]
-        "cuda" => Ok(Device::cuda(number)),
-        #[cfg(feature = "rocm")]
-        "rocm" => Ok(Device::rocm(number)),
+    device(kind)?;
+    let numbers = match kind {
+        "cuda" | "rocm" => number.parse::<usize>(),
         _ => {
-            device(kind)?;
-            Err(format!(
-                "asked for number {number} of the devices `{kind}`, which are not numbered; leave `:{number}` out"
-            ))
+            return Err(format!(
+                "device `{kind}:{number}`: only cuda and rocm have numbers here; leave `:{number}` out"
+            ));
         }
+    };
+    match (kind, numbers) {
+        #[cfg(feature = "cuda")]
+        ("cuda", Ok(number)) => Ok(Device::cuda(number)),
+        #[cfg(feature = "rocm")]
+        ("rocm", Ok(number)) => Ok(Device::rocm(number)),
+        _ => Err(format!(
+            "device `{kind}:{number}`: the number of a card has to follow the colon, such as `{kind}:0`"
+        )),
     }
 }
 

@@ -3,6 +3,7 @@
 
 #[cfg(feature = "autodiff")]
 mod autodiff;
+mod cosine;
 #[cfg(feature = "cubecl-backend")]
 mod cubecl;
 #[cfg(feature = "flex")]
@@ -14,30 +15,11 @@ mod ndarray;
 #[cfg(feature = "remote")]
 mod router;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 
+pub(crate) use cosine::assert_cosine;
 #[cfg(feature = "remote")]
 pub use router::register_ops;
-
-/// Panics where the cosine of these angles would be wrong: in f64 on devices that have none.
-pub(crate) fn assert_cosine(angles: &Tensor<1>) {
-    #[cfg(feature = "cubecl-backend")]
-    if angles.dtype() == burn::tensor::DType::F64 {
-        use burn::backend::DispatchDevice;
-
-        let device = angles.device().inner();
-        if !matches!(device.as_dispatch(), DispatchDevice::Cube(_)) {
-            return;
-        }
-        let cosine = cubecl::cosine_of_one(&device);
-        assert!(
-            (cosine - 1f64.cos()).abs() < 1e-12,
-            "Givens: asked for the blocks of f64 angles on {device:?}, which computes cos(1) = {cosine} in f64; use \
-             f32 there, another device for f64, or quasi blocks, which need no cosine",
-        );
-    }
-    let _ = angles;
-}
 
 /// Whether the operations' traits list this device's backend. The generated implementations panic on any
 /// other (tch, capture, and what was not enabled), for which portable bodies run on the dispatcher itself.

@@ -21,8 +21,8 @@ const ANGLE_GRADIENTS: &str = "burn_goft::givens_angle_gradients";
 
 /// Makes a server of burn's answer the operations of [`GivensOps`] with the kernels of its backend.
 ///
-/// A client that is built with the feature `remote` sends a rotation as one operation, whose
-/// derivative it takes itself; a server that does not know it ends the session. Both sides have to
+/// A client that is built with the feature `remote` sends a rotation as one operation, and its
+/// derivative as another; a server that does not know them ends the session. Both sides have to
 /// be of one version of this crate. Without that feature a client sends the portable body instead,
 /// dozens of burn's own operations, which any server knows.
 ///
@@ -176,4 +176,5 @@ impl<C: RouterChannel> GivensOps for BackendRouter<C> {
     }
 }
 
+// For the dispatcher alone: burn's remote backend has no packed tensors.
 impl<C: RouterChannel> PackedOps for BackendRouter<C> {}

@@ -21,7 +21,7 @@ pub use ops::PackedOps;
 /// model's whole backward pass needs all of them at once. This keeps the packed one and unpacks it a
 /// second time; on the CPU backend `flex`, in f32, only some megabytes of it are dense at a time, and
 /// for a few vectors nothing is. A weight that is not packed goes to burn's `linear` as it is, and so does
-/// one on a backend that this crate was built without.
+/// one on a backend that this crate was built without. burn's remote backend has no packed tensors.
 ///
 /// [`GoftLinear`](crate::GoftLinear) multiplies by it.
 ///

@@ -61,6 +61,23 @@ impl Topology {
         }
     }
 
+    /// What stands for it between a client and a server, in every version the same.
+    #[cfg(any(feature = "fusion", test))]
+    pub(crate) fn number(self) -> u64 {
+        match self {
+            Self::Tree => 0,
+            Self::Neighbors => 1,
+            #[cfg(test)]
+            Self::BrickWall => 2,
+        }
+    }
+
+    #[cfg(any(feature = "remote", test))]
+    pub(crate) fn of_number(number: u64) -> Option<Self> {
+        let mut all = Self::ALL.iter().copied();
+        all.find(|topology| topology.number() == number)
+    }
+
     /// How the name of a parameter says the topology: the tree says nothing.
     pub(crate) fn suffix(self) -> &'static str {
         match self {

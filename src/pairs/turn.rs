@@ -35,31 +35,18 @@ impl Turn {
     }
 
     /// The turn as one number, by which burn's fusion and its remote backend tell operations apart.
-    #[cfg(any(feature = "fusion", feature = "remote"))]
+    #[cfg(any(feature = "fusion", test))]
     pub(crate) fn code(self) -> u64 {
-        let mut all = Topology::ALL.iter();
-        let topology = all
-            .position(|one| *one == self.topology)
-            .expect("all are there");
-        let numbers = [self.axis, usize::from(self.transpose), topology];
-        numbers
-            .into_iter()
-            .fold(0, |code, number| code << 16 | number as u64)
+        (self.axis as u64) << 16 | self.topology.number() << 1 | u64::from(self.transpose)
     }
 
     /// The turn of a number, of those that [`code`](Self::code) gives.
-    #[cfg(feature = "remote")]
+    #[cfg(any(feature = "remote", test))]
     pub(crate) fn of_code(code: u64) -> Option<Self> {
-        let [topology, transpose, axis] =
-            [0, 16, 32].map(|shift| (code >> shift & 0xffff) as usize);
         Some(Self {
-            axis,
-            transpose: match transpose {
-                0 => false,
-                1 => true,
-                _ => return None,
-            },
-            topology: *Topology::ALL.get(topology)?,
+            axis: (code >> 16) as usize,
+            transpose: code & 1 == 1,
+            topology: Topology::of_number(code >> 1 & 0x7fff)?,
         })
     }
 
@@ -67,5 +54,25 @@ impl Turn {
     #[must_use]
     pub fn with_topology(self, topology: Topology) -> Self {
         Self { topology, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_turn_has_a_number_of_its_own() {
+        let mut codes = std::collections::BTreeSet::new();
+        for (axis, topology) in
+            (0..7).flat_map(|axis| Topology::ALL.iter().map(move |t| (axis, *t)))
+        {
+            let turn = Turn::new(axis).with_topology(topology);
+            for turn in [turn, turn.transposed()] {
+                assert_eq!(Turn::of_code(turn.code()), Some(turn));
+                assert!(codes.insert(turn.code()), "{turn:?}");
+            }
+        }
+        assert_eq!(Turn::of_code(0x7fff << 1), None);
     }
 }

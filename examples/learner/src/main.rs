@@ -75,7 +75,7 @@ struct Options {
     #[arg(long)]
     resume: bool,
     /// flex, or with the feature of that name: ndarray, wgpu, wgpu-cpu (software adapters), vulkan,
-    /// metal, webgpu, cuda. Several, separated by commas, train together: cuda:0,cuda:1.
+    /// metal, webgpu, cuda, rocm, cpu. Several, separated by commas, train together: cuda:0,cuda:1.
     #[arg(long, default_value = "flex", value_delimiter = ',')]
     device: Vec<String>,
 }
@@ -129,8 +129,12 @@ fn train(
     println!("{}", vit.adapter_report());
 
     let epochs = options.epochs.get();
-    // Devices work side by side on parts of the data, which for an update are added up.
-    let batches = (digits.labeled.len() / devices.len()).div_ceil(BATCH);
+    // Devices work side by side, each on its share of the images, the last also on what is left. For
+    // an update their gradients are added up.
+    let images = digits.labeled.len();
+    let share = images / devices.len();
+    let largest = images - share * (devices.len() - 1);
+    let batches = largest.div_ceil(BATCH);
     let accumulation = ACCUMULATION.div_ceil(devices.len());
     // The schedule advances with every update, not with every batch.
     let updates = epochs * batches.div_ceil(accumulation);

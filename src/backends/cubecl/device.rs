@@ -1,10 +1,7 @@
 //! What a device allows, and what it computes wrongly.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
-
 use burn::backend::cubecl::dtype_to_storage_type;
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::DType;
 use burn_cubecl::cubecl::features::{Plane, TypeUsage};
 use burn_cubecl::cubecl::prelude::*;
 
@@ -59,19 +56,4 @@ pub(super) fn supported(client: &Client, [data, parameters, compute]: [DType; 3]
         .all(|dtype| has(dtype, TypeUsage::Buffer) && has(dtype, TypeUsage::Conversion))
         && has(compute, TypeUsage::Arithmetic)
         && !threads
-}
-
-/// `cos(1)` as the device computes it in f64. The shading language of wgpu has no trigonometry in
-/// f64, and drivers compute something else without a word.
-pub(crate) fn cosine_of_one(device: &Device) -> f64 {
-    static COSINES: Mutex<BTreeMap<String, f64>> = Mutex::new(BTreeMap::new());
-    let mut cosines = COSINES
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner());
-    *cosines.entry(format!("{device:?}")).or_insert_with(|| {
-        // From a buffer: of a constant, the shader's compiler may take the cosine itself.
-        let one = TensorData::from([1.0f64]);
-        let one = Tensor::<1>::from_data(one, (device, DType::F64));
-        one.cos().into_data().iter().next().unwrap_or(f64::NAN)
-    })
 }

@@ -21,7 +21,6 @@ use burn::backend::tensor::FloatTensor;
 use burn_cubecl::CubeBackend;
 
 use crate::pairs::{GivensOps, Turn, portable_gradients, portable_rotate};
-pub(super) use device::cosine_of_one;
 use launch::Rotation;
 
 impl GivensOps for CubeBackend {

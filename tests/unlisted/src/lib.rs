@@ -1,4 +1,4 @@
-//! burn-goft on a backend that it was built without, as a remote one is: the portable body runs
+//! burn-goft on a backend that it was built without, as LibTorch's is: the portable body runs
 //! there, by the same laws.
 
 #![cfg(test)]
