@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
-/// Panics where the cosine of these angles would be wrong: in f64 on devices that have none.
+/// Panics if the angles are f64 and the device computes `cos(1)` wrongly in f64.
 pub(crate) fn assert_cosine(angles: &Tensor<1>) {
     if angles.dtype() != DType::F64 {
         return;
@@ -17,13 +17,13 @@ pub(crate) fn assert_cosine(angles: &Tensor<1>) {
         DispatchDevice::Flex(_) => return,
         #[cfg(feature = "ndarray")]
         DispatchDevice::NdArray(_) => return,
-        // A remote one may be any.
+        // A remote device may have any backend.
         _ => {}
     }
     let cosine = cosine_of_one(&device);
     assert!(
         (cosine - 1f64.cos()).abs() < 1e-12,
-        "Givens: asked for the blocks of f64 angles on {device:?}, which computes cos(1) = {cosine} in f64; use \
+        "asked for the blocks of f64 angles on {device:?}, which computes cos(1) = {cosine} in f64; use \
          f32 there, another device for f64, or quasi blocks, which need no cosine",
     );
 }

@@ -12,7 +12,8 @@ use burn_router::{BackendRouter, CustomOpRegistry, RouterChannel, RouterClient, 
 use crate::packed::PackedOps;
 use crate::pairs::{GivensOps, Turn};
 
-/// What the operations are called between client and server, as in [`GivensOps`], where fusion sends them.
+/// Names of the operations between client and server, the same as the ids in [`GivensOps`], which
+/// fusion sends.
 const ROTATE: &str = "burn_goft::givens_rotate";
 const BLOCK_GRADIENTS: &str = "burn_goft::givens_block_gradients";
 const GRADIENTS: &str = "burn_goft::givens_gradients";
@@ -23,25 +24,26 @@ const ANGLE_GRADIENTS: &str = "burn_goft::givens_angle_gradients";
 ///
 /// A client that is built with the feature `remote` sends a rotation as one operation, and its
 /// derivative as another; a server that does not know them ends the session. Both sides have to
-/// be of one version of this crate. Without that feature a client sends the portable body instead,
+/// be of one version of this crate, which is not compared. Without that feature a client sends the portable body instead,
 /// dozens of burn's own operations, which any server knows.
 ///
 /// # Example
 ///
-/// A server of burn's, with its feature `remote-server`:
+/// A server of burn's, with its feature `remote-server`, for those who know the token:
 ///
 /// ```ignore
 /// use burn::backend::Flex;
-/// use burn::server::{CustomOpRegistry, IrohIdentity, IrohTransport, RemoteServer};
+/// use burn::server::{CustomOpRegistry, IrohIdentity, IrohTransport, RemoteServer, TokenAuthorizer};
 /// use burn::tensor::Device;
 ///
 /// let mut operations = CustomOpRegistry::<Flex>::new();
 /// burn_goft::register_ops(&mut operations);
-/// let identity = IrohIdentity::load_or_create("server.key")?;
+/// let transport = IrohTransport::new(IrohIdentity::load_or_create("server.key")?);
+/// println!("server: {}", transport.id());
 /// RemoteServer::new([Device::flex()])
 ///     .with_custom_ops(operations)
-///     .serve(IrohTransport::new(identity))?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+///     .with_authorizer(TokenAuthorizer::new(token)?)
+///     .serve(transport)?;
 /// ```
 pub fn register_ops<B: BackendIr + GivensOps>(registry: &mut CustomOpRegistry<B>) {
     for id in [ROTATE, BLOCK_GRADIENTS, GRADIENTS, BLOCKS, ANGLE_GRADIENTS] {
@@ -176,5 +178,5 @@ impl<C: RouterChannel> GivensOps for BackendRouter<C> {
     }
 }
 
-// For the dispatcher alone: burn's remote backend has no packed tensors.
+// The dispatcher needs it and never comes here: burn's remote backend has no packed tensors.
 impl<C: RouterChannel> PackedOps for BackendRouter<C> {}

@@ -1,5 +1,5 @@
-//! Angles to blocks, and back again for derivatives: the portable bodies, and the way to the
-//! operation.
+//! Blocks of angles, and derivatives by angles from those by blocks: the portable bodies, and the
+//! function that chooses a kernel.
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, TensorMetadata};
@@ -8,8 +8,7 @@ use burn::tensor::{Shape, Slice, Tensor};
 use super::GivensOps;
 use crate::backends::listed;
 
-/// The blocks `[n, 2, 2]` of angles `[n]`, of which there is one at least, by the device's kernel
-/// where it has one.
+/// The blocks `[n, 2, 2]` of angles `[n]`, `n` at least 1, by the device's kernel if it has one.
 pub(crate) fn blocks_of(angles: Tensor<1>) -> Tensor<3> {
     let operation = if listed(&angles.device()) {
         Dispatch::givens_blocks

@@ -1,4 +1,4 @@
-//! The rotation and its derivative, their contract for every backend.
+//! The rotation, the blocks of angles and the derivatives of both: their contract for every backend.
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
@@ -12,9 +12,9 @@ use super::turn::Turn;
 /// The default bodies are the definition: other bodies may be faster and must agree with them. They
 /// are built from the backend's own tensor operations and cost `O(d)` per vector.
 ///
-/// Shapes are checked by [`rotate`](fn@crate::rotate) and
-/// [`rotate_transpose`](crate::rotate_transpose), which are the way to call this. Bodies rely on
-/// it, and on at least one pair.
+/// Call them through [`rotate`](fn@crate::rotate), [`rotate_transpose`](crate::rotate_transpose) and
+/// [`Givens::blocks`](crate::Givens::blocks), which check shapes: bodies may assume valid ones and at
+/// least one pair.
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
@@ -97,7 +97,7 @@ pub trait GivensOps: Backend {
         angles::blocks::<Self>(angles)
     }
 
-    /// The derivative of a loss by angles, from the derivative `grad` by their blocks:
+    /// The derivative of a loss by angles, from the derivative `grad`, or `g`, by their blocks:
     /// `cos t (g_ji - g_ij) - sin t (g_ii + g_jj)`.
     ///
     /// # Arguments

@@ -94,7 +94,7 @@ fn devices_side_by_side_give_the_gradients_of_their_batches_and_no_more() {
         let batch = loader.iter().next().unwrap().unwrap();
         gradients(&model, &TrainStep::step(&model, batch).grads)
     });
-    // Kilobytes come back, where the model has a megabyte.
+    // Kilobytes come back, where the model has half a megabyte.
     let numbers: usize = found[0].iter().map(Vec::len).sum();
     assert_eq!(numbers, trainable);
     assert!(40 * numbers < 4 * model.num_params(), "{numbers}");
@@ -107,7 +107,7 @@ fn devices_side_by_side_give_the_gradients_of_their_batches_and_no_more() {
 }
 
 #[test]
-fn two_devices_train_as_one() {
+fn two_devices_learn_about_as_much_as_one() {
     let out = tempfile::tempdir().unwrap();
     let device = device::device("flex").unwrap();
     let digits = Digits::load();
@@ -120,7 +120,7 @@ fn two_devices_train_as_one() {
         let trained = train(&options, &digits, &devices, &run).unwrap();
         trained.accuracy(&held_out)
     });
-    // By other batches, as each has its own half of the images.
+    // The batches differ, since each device has half of the images.
     assert!(
         accuracies.iter().all(|accuracy| *accuracy > before + 10.0),
         "{before}, {accuracies:?}"
