@@ -90,10 +90,11 @@ fn devices_side_by_side_give_the_gradients_of_their_batches_and_no_more() {
         .map(|output| gradients(&model, &output.output.grads.to_device(&device, &model)))
         .collect();
 
-    let mut expected = loaders.map(|loader| {
+    let expected = loaders.iter().map(|loader| {
         let batch = loader.iter().next().unwrap().unwrap();
         gradients(&model, &TrainStep::step(&model, batch).grads)
     });
+    let mut expected: Vec<_> = expected.collect();
     // Kilobytes come back, where the model has half a megabyte.
     let numbers: usize = found[0].iter().map(Vec::len).sum();
     assert_eq!(numbers, trainable);
