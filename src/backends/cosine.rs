@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 /// Panics if the angles are f64 and the device computes `cos(1)` wrongly in f64.
@@ -14,9 +13,9 @@ pub(crate) fn assert_cosine(angles: &Tensor<1>) {
     let device = angles.device().without_autodiff();
     match device.as_dispatch() {
         #[cfg(feature = "flex")]
-        DispatchDevice::Flex(_) => return,
+        burn::backend::DispatchDevice::Flex(_) => return,
         #[cfg(feature = "ndarray")]
-        DispatchDevice::NdArray(_) => return,
+        burn::backend::DispatchDevice::NdArray(_) => return,
         // A remote device may have any backend.
         _ => {}
     }
