@@ -24,7 +24,7 @@ fn one_epoch_moves_the_adapter_and_nothing_else() {
     let trained = train(
         &options(&["--epochs", "1"]),
         &digits,
-        &[device.clone()],
+        std::slice::from_ref(&device),
         &run,
     )
     .unwrap();
