@@ -4,7 +4,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::{RotationPlan, Topology, Turn, portable, pyramid, turn};
+use super::{GivensOps, RotationPlan, Topology, Turn, angles, portable, pyramid, turn};
 use crate::adapter::{GoftAdapter, NormScale, Site};
 use crate::methods::{Givens, Strict};
 
@@ -327,5 +327,50 @@ fn an_adapter_has_the_pairs_of_its_topology() {
         assert_close(&format!("{on:?} d = {d}"), on.1, &turned, &expected);
         let back = values(adapter.rotate_transpose(tensor(&turned, [1, d], on), 1));
         assert_close(&format!("{on:?} d = {d}"), on.1, &back, &x);
+    }
+}
+
+/// The portable bodies and the kernels, neither of them through a graph.
+#[test]
+fn angles_and_their_derivatives_are_eq_1_of_the_paper_in_both_bodies() {
+    use burn::backend::Dispatch;
+    // In f32: wgpu has no cosine of f64.
+    for on in devices()
+        .into_iter()
+        .map(|(device, _)| (device, DType::F32))
+    {
+        for pairs in [1, 2, 7, 136] {
+            let (turns, grad) = (numbers(60, pairs), numbers(61, 4 * pairs));
+            let turns: Vec<f64> = turns.iter().map(|angle| 3.0 * angle).collect();
+            let entries = turns
+                .iter()
+                .flat_map(|t| [t.cos(), -t.sin(), t.sin(), t.cos()]);
+            let entries: Vec<f64> = entries.collect();
+            let by_angle =
+                |(t, g): (&f64, &[f64])| t.cos() * (g[2] - g[1]) - t.sin() * (g[0] + g[3]);
+            let by_angles: Vec<f64> = turns.iter().zip(grad.chunks(4)).map(by_angle).collect();
+            let stored = || tensor::<1>(&turns, [pairs], &on).into_dispatch();
+            let blocks = || tensor::<3>(&entries, [pairs, 2, 2], &on).into_dispatch();
+            let grad = || tensor::<3>(&grad, [pairs, 2, 2], &on).into_dispatch();
+            let bodies = [
+                (
+                    "portable",
+                    angles::blocks::<Dispatch>(stored()),
+                    angles::gradients::<Dispatch>(blocks(), grad()),
+                ),
+                (
+                    "kernel",
+                    Dispatch::givens_blocks(stored()),
+                    Dispatch::givens_angle_gradients(blocks(), grad()),
+                ),
+            ];
+            for (body, blocks, gradients) in bodies {
+                let what = format!("{:?} {body} {pairs}", on.0);
+                let blocks = values(Tensor::<3>::from_dispatch(blocks));
+                assert_close(&what, on.1, &blocks, &entries);
+                let gradients = values(Tensor::<1>::from_dispatch(gradients));
+                assert_close(&what, on.1, &gradients, &by_angles);
+            }
+        }
     }
 }
