@@ -85,6 +85,8 @@ fn steps(n: usize, d: usize, m: usize, device: &Device, options: &Options) -> Ve
         d,
         m: Some(m),
         ms: call.median(),
+        first_ms: call.first_ms,
+        gb_per_s: None,
         copies: None,
         over_frozen: Some(call.over(&calls[0])),
         peak_bytes: support::on_heap(&options.device).then_some(call.peak_bytes),

@@ -109,6 +109,11 @@ fn report(
     dtype: DType,
     options: &Options,
 ) -> Vec<Row> {
+    // A derivative reads two tensors and writes one.
+    let moved = |call: &Timed| match call.direction {
+        "backward" => 3 * n * d * dtype.size(),
+        _ => 2 * n * d * dtype.size(),
+    };
     let row = |call: &Timed| Row {
         bench: "rotate",
         method: call.name.clone(),
@@ -120,6 +125,8 @@ fn report(
         d,
         m,
         ms: call.median(),
+        first_ms: call.first_ms,
+        gb_per_s: Some(moved(call) as f64 / 1e6 / call.median()),
         copies: Some(call.over(&calls[0])),
         over_frozen: None,
         peak_bytes: support::on_heap(&options.device).then_some(call.peak_bytes),

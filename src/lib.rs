@@ -240,6 +240,7 @@ mod packed;
     )
 )]
 mod pairs;
+mod product;
 #[cfg(feature = "train")]
 mod train;
 

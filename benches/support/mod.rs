@@ -79,6 +79,10 @@ pub(crate) struct Row {
     pub(crate) m: Option<usize>,
     /// Median.
     pub(crate) ms: f64,
+    /// Of the very first call, which on a GPU compiles its kernels.
+    pub(crate) first_ms: f64,
+    /// What has to be read and written, in 10^9 bytes, over the median: to be held against what the device's memory can do.
+    pub(crate) gb_per_s: Option<f64>,
     /// Time over a copy of the rotated tensor, median of the rounds' ratios.
     pub(crate) copies: Option<f64>,
     /// Time over the frozen layer's step, median of the rounds' ratios.
@@ -94,6 +98,7 @@ pub(crate) struct Timed {
     pub(crate) direction: &'static str,
     run: Box<dyn Fn() -> Box<dyn Any>>,
     pub(crate) ms: Vec<f64>,
+    pub(crate) first_ms: f64,
     pub(crate) peak_bytes: usize,
 }
 
@@ -111,6 +116,7 @@ impl Timed {
             direction,
             run: Box::new(move || Box::new(run())),
             ms: Vec::new(),
+            first_ms: 0.0,
             peak_bytes: 0,
         }
     }
@@ -135,7 +141,9 @@ pub(crate) fn take_turns(calls: &mut [Timed], rounds: usize, device: &Device) {
         drop(made);
     };
     for call in calls.iter_mut() {
+        let start = Instant::now();
         once(call);
+        call.first_ms = start.elapsed().as_secs_f64() * 1e3;
         HEAP.reset_peak_usage();
         let before = HEAP.current_usage();
         once(call);
@@ -194,6 +202,8 @@ pub(crate) fn print(rows: &[Row], options: &Options) {
         "d",
         "m",
         "ms",
+        "first ms",
+        "GB/s",
         "copies",
         "/ frozen",
         "peak MiB",
@@ -208,6 +218,8 @@ pub(crate) fn print(rows: &[Row], options: &Options) {
             row.d.to_string(),
             row.m.map_or("-".into(), |m| m.to_string()),
             format!("{:.2}", row.ms),
+            format!("{:.1}", row.first_ms),
+            row.gb_per_s.map_or("-".into(), |rate| format!("{rate:.0}")),
             ratio(row.copies),
             ratio(row.over_frozen),
             row.peak_bytes.map_or("-".into(), |bytes| {

@@ -14,6 +14,7 @@ use burn::tensor::Tensor;
 
 use crate::methods::{Field, Method};
 use crate::numeric::scale_axis;
+use crate::product::exactly;
 pub(crate) use create::{Values, check_std};
 use parameter::Parameter;
 pub(crate) use parameter::{is_trainable, with_id};
@@ -174,14 +175,14 @@ impl GoftAdapter {
 
     /// `R` along an axis of `x`, whatever the method, differentiable in `x` and in the parameters.
     /// The result has the dtype of `x`; the arithmetic is done in the wider dtype of `x` and the
-    /// parameters.
+    /// parameters, in all its digits even where the device's own product keeps fewer.
     ///
     /// # Panics
     ///
     /// If the axis does not have the length of the adapter's vectors, or if angles are f64 on a
     /// device that has no f64 cosine, such as wgpu's.
     pub fn rotate<const D: usize>(&self, x: Tensor<D>, axis: usize) -> Tensor<D> {
-        self.turn("rotate", x, axis, false)
+        exactly(|| self.turn("rotate", x, axis, false))
     }
 
     /// `R^T` along an axis of `x`, as [`rotate`](Self::rotate). The inverse of `R` for orthogonal
@@ -191,7 +192,7 @@ impl GoftAdapter {
     ///
     /// If the axis does not have the length of the adapter's vectors.
     pub fn rotate_transpose<const D: usize>(&self, x: Tensor<D>, axis: usize) -> Tensor<D> {
-        self.turn("rotate_transpose", x, axis, true)
+        exactly(|| self.turn("rotate_transpose", x, axis, true))
     }
 
     fn turn<const D: usize>(
@@ -253,7 +254,8 @@ impl GoftAdapter {
     /// untouched weight.
     ///
     /// Together with [`scale_output`](Self::scale_output) this is the same layer as the weight
-    /// side: `h = diag(s_out) W^T (diag(s_in) R^T x)`.
+    /// side: `h = diag(s_out) W^T (diag(s_in) R^T x)`. Methods that are not made of pairs (OFT, HRA)
+    /// turn by the device's own product here, as the layer multiplies: on CUDA in TF32.
     ///
     /// # Panics
     ///

@@ -9,6 +9,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::{GoftAdapter, letterbox};
 use crate::numeric::dense;
+use crate::product::exactly;
 
 impl Reparameterization for GoftAdapter {
     const NAME: &'static str = "goft";
@@ -16,7 +17,14 @@ impl Reparameterization for GoftAdapter {
     fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
         if self.enabled {
             // A packed base has no float dtype to rotate in.
-            self.adapt(dense(base))
+            let base = dense(base);
+            let trains = |parameter: &Tensor<1>| parameter.is_require_grad();
+            // A training step lives with the device's own products; what is folded is kept.
+            if self.rotation_values().any(|parameter| trains(&parameter)) {
+                self.adapt(base)
+            } else {
+                exactly(|| self.adapt(base))
+            }
         } else {
             base
         }

@@ -5,6 +5,7 @@ use std::f64::consts::SQRT_2;
 use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::numeric::compute_dtype;
+use crate::product::{device_or_exact, exact};
 
 /// Skew matrices `[n, b, b]` from the entries `[n, b (b - 1) / 2]` above their diagonals.
 pub(super) fn skew_of(entries: Tensor<2>, size: usize) -> Tensor<3> {
@@ -31,6 +32,9 @@ pub(super) fn skew_of(entries: Tensor<2>, size: usize) -> Tensor<3> {
 /// at `2 / (2 + t)` times the transpose, `t` not below any `theta^2`, where `t / (2 + t)` is
 /// missing at most, and each step squares that.
 const STEPS: i32 = 21;
+/// The last of them, which take products in all digits: they square whatever error a device's own
+/// products have left.
+const EXACT_STEPS: i32 = 4;
 
 /// What the steps leave at most: `(I - Q) X = I - E`, `|| E ||_2`, for `t`.
 pub(super) fn newton_leaves(t: f64) -> f64 {
@@ -46,10 +50,13 @@ pub(super) fn cayley(q: Tensor<3>) -> Tensor<3> {
     let (constant, constant_q) = (matrix.clone().detach(), q.detach());
     let bound = largest_square(&constant_q).div_scalar(2.0).add_scalar(1.0);
     let mut inverse = (identity.clone() + constant_q) / bound;
-    for _ in 1..STEPS {
-        inverse = newton(&constant, inverse, &identity);
+    for _ in 0..STEPS - EXACT_STEPS {
+        inverse = newton(&constant, inverse, &identity, Tensor::matmul);
     }
-    newton(&matrix, inverse, &identity).mul_scalar(2.0) - identity
+    for _ in 1..EXACT_STEPS {
+        inverse = newton(&constant, inverse, &identity, exact);
+    }
+    newton(&matrix, inverse, &identity, exact).mul_scalar(2.0) - identity
 }
 
 /// More than rounding can take from [`largest_square`].
@@ -70,9 +77,14 @@ pub(super) fn largest_square(q: &Tensor<3>) -> Tensor<3> {
     norm.div_scalar(SQRT_2).sqrt() * size.square().mul_scalar(ABOVE)
 }
 
-fn newton(matrix: &Tensor<3>, inverse: Tensor<3>, identity: &Tensor<3>) -> Tensor<3> {
-    let missing = identity.clone().mul_scalar(2.0) - matrix.clone().matmul(inverse.clone());
-    inverse.matmul(missing)
+fn newton(
+    matrix: &Tensor<3>,
+    inverse: Tensor<3>,
+    identity: &Tensor<3>,
+    product: impl Fn(Tensor<3>, Tensor<3>) -> Tensor<3>,
+) -> Tensor<3> {
+    let missing = identity.clone().mul_scalar(2.0) - product(matrix.clone(), inverse.clone());
+    product(inverse, missing)
 }
 
 /// `(I + Q)(I + Q + .. + Q^terms)` by Horner's rule.
@@ -80,9 +92,9 @@ pub(super) fn neumann(q: Tensor<3>, terms: usize) -> Tensor<3> {
     let identity = identity_like(&q);
     let mut sum = identity.clone();
     for _ in 0..terms {
-        sum = identity.clone() + q.clone().matmul(sum);
+        sum = identity.clone() + exact(q.clone(), sum);
     }
-    sum.clone() + q.matmul(sum)
+    sum.clone() + exact(q, sum)
 }
 
 fn identity_like(matrices: &Tensor<3>) -> Tensor<3> {
@@ -131,11 +143,11 @@ pub(super) fn turn_blocks<const D: usize>(
     let turned = if after == 1 {
         // Vectors as rows, so that one product serves all of them.
         let rows = x.reshape([before, n, size]).swap_dims(0, 1);
-        let turned = rows.matmul(blocks.transpose());
+        let turned = device_or_exact(rows, blocks.transpose());
         turned.swap_dims(0, 1).reshape([before, n * size, after])
     } else {
         let columns = x.reshape([before, n, size, after]);
-        let turned = blocks.reshape([1, n, size, size]).matmul(columns);
+        let turned = device_or_exact(blocks.reshape([1, n, size, size]), columns);
         turned.reshape([before, n * size, after])
     };
     turned.narrow(1, 0, dim).reshape(shape).cast(dtype)

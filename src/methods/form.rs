@@ -7,6 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::penalty::Penalty;
 use crate::error::Error;
+use crate::product::exactly;
 
 /// A parameter of a rotation: the last part of its path, and its shape in files.
 ///
@@ -82,7 +83,7 @@ pub(crate) trait Form: Copy + Debug + PartialEq + Serialize + DeserializeOwned {
     ) -> Result<Undone<D>, Error> {
         let _ = largest;
         Ok(Undone {
-            tensor: self.turn(parameters, x, axis, true),
+            tensor: exactly(|| self.turn(parameters, x, axis, true)),
             condition: 1.0,
         })
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::form::{Field, Form, noise};
 use super::penalty::Penalty;
 use crate::numeric::compute_dtype;
+use crate::product::{device_or_exact, exact};
 
 /// Settings of HRA: a rotation by `r` Householder reflections, `r d` parameters.
 ///
@@ -75,7 +76,7 @@ impl Hra {
 /// of `I / 2 + (U U^T above the diagonal)`, row by row from the last.
 fn triangle(vectors: &Tensor<2>) -> Tensor<2> {
     let [r, _] = vectors.dims();
-    let gram = vectors.clone().matmul(vectors.clone().transpose());
+    let gram = exact(vectors.clone(), vectors.clone().transpose());
     let identity = Tensor::<2>::eye(r, &vectors.device().inner()).cast(vectors.dtype());
     let twice = |row: usize| identity.clone().narrow(0, row, 1).mul_scalar(2.0);
     let mut rows = twice(r - 1);
@@ -84,7 +85,7 @@ fn triangle(vectors: &Tensor<2>) -> Tensor<2> {
             .clone()
             .narrow(0, row, 1)
             .narrow(1, row + 1, r - 1 - row);
-        let first = twice(row) - above.matmul(rows.clone()).mul_scalar(2.0);
+        let first = twice(row) - exact(above, rows.clone()).mul_scalar(2.0);
         rows = Tensor::cat(vec![first, rows], 0);
     }
     rows
@@ -150,15 +151,15 @@ impl Form for Hra {
         let x = x.cast(compute);
         let turned = if after == 1 {
             let rows = x.reshape([before, dim]);
-            let along = rows.clone().matmul(vectors.clone().transpose());
-            rows - along.matmul(triangle.transpose()).matmul(vectors)
+            let along = device_or_exact(rows.clone(), vectors.clone().transpose());
+            let turned = device_or_exact(along, triangle.transpose());
+            rows - device_or_exact(turned, vectors)
         } else {
             let columns = x.reshape([before, dim, after]);
             let vectors = vectors.unsqueeze::<3>();
-            let along = vectors.clone().matmul(columns.clone());
-            let change = vectors
-                .transpose()
-                .matmul(triangle.unsqueeze::<3>().matmul(along));
+            let along = device_or_exact(vectors.clone(), columns.clone());
+            let turned = device_or_exact(triangle.unsqueeze::<3>(), along);
+            let change = device_or_exact(vectors.transpose(), turned);
             (columns - change).reshape([before * dim, after])
         };
         turned.reshape(shape).cast(dtype)
@@ -170,7 +171,7 @@ impl Form for Hra {
         }
         let dtype = parameters[0].dtype();
         let vectors = self.unit_vectors(parameters, dim, compute_dtype(dtype, dtype));
-        let gram = vectors.clone().matmul(vectors.transpose());
+        let gram = exact(vectors.clone(), vectors.transpose());
         let identity = Tensor::<2>::eye(self.reflections, &gram.device().inner());
         let excess = gram.clone() - identity.cast(gram.dtype());
         Some(excess.square().sum())

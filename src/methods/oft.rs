@@ -10,6 +10,7 @@ use super::inverse;
 use super::penalty::Penalty;
 use crate::error::Error;
 use crate::numeric::compute_dtype;
+use crate::product::{exact, exactly};
 
 /// Settings of OFT: the block size, and how a block's rotation is made of its parameters.
 ///
@@ -274,7 +275,7 @@ impl Form for Oft {
             inverse::of_blocks(blocks, largest)?
         };
         Ok(Undone {
-            tensor: turn_blocks(x, inverses, axis, true),
+            tensor: exactly(|| turn_blocks(x, inverses, axis, true)),
             condition,
         })
     }
@@ -292,7 +293,7 @@ impl Form for Oft {
         let dtype = parameters[0].dtype();
         let skew = parameters[0].clone().cast(compute_dtype(dtype, dtype));
         let blocks = self.blocks(skew, dim);
-        let gram = blocks.clone().transpose().matmul(blocks);
+        let gram = exact(blocks.clone().transpose(), blocks);
         let [_, size, _] = gram.dims();
         let identity = Tensor::<2>::eye(size, &gram.device().inner()).cast(gram.dtype());
         Some((gram - identity.unsqueeze::<3>()).square().sum())

@@ -10,6 +10,7 @@ use super::parameters::{Place, adapters, set_enabled, visit_parameters};
 use crate::adapter::GoftAdapter;
 use crate::error::{Error, Problem};
 use crate::numeric::count_non_finite;
+use crate::product::exactly;
 
 /// See [`merge_adapters`](crate::GoftModule::merge_adapters).
 pub(crate) fn merge<M: Module>(model: M) -> Result<M, Error> {
@@ -51,7 +52,7 @@ pub(crate) fn merge<M: Module>(model: M) -> Result<M, Error> {
     });
     match refusal {
         Some(problem) => Err(problem.into()),
-        None => Ok(model.materialize()),
+        None => Ok(exactly(|| model.materialize())),
     }
 }
 

@@ -66,7 +66,7 @@ fn the_input_side_of_every_method_is_the_adjoint_of_its_weight_side() {
             let value = Matrix::new(d, D_OUTPUT, numbers(&adapted.weight.val()));
             let (found, expected) = (turned.times(&layer.weight()), x.times(&value));
             // Sums of d products that are off by the tolerance on either side.
-            let tolerance = 2.0 * (d as f64).sqrt() * layer.tolerance();
+            let tolerance = 2.0 * (d as f64).sqrt() * layer.tolerance_turned();
             assert_close(layer.what(), &found.entries, &expected.entries, tolerance);
         }
     }

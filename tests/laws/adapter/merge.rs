@@ -47,7 +47,7 @@ fn a_merged_layer_is_a_plain_one_with_the_same_output() {
                 &what,
                 &numbers(&merged.forward(x.clone())),
                 &numbers(&output),
-                tolerance,
+                layer.row.through_products(tolerance),
             );
         }
     }
@@ -107,6 +107,7 @@ fn an_unmerged_layer_is_the_adapted_one_again() {
         assert_eq!(stored(again.adapter().unwrap()), stored(&adapter), "{what}");
         let x = layer.input();
         let (found, expected) = (again.forward(x.clone()), adapted.forward(x));
+        let tolerance = layer.row.through_products(tolerance);
         assert_close(&what, &numbers(&found), &numbers(&expected), tolerance);
     }
 }

@@ -8,7 +8,7 @@ mod sides;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::nn::Linear;
 use burn::tensor::{DType, Device, Tensor};
-use burn_goft::{Goft, GoftAdapter, GoftLinear, GoftModule, NormScale};
+use burn_goft::{Goft, GoftAdapter, GoftLinear, GoftModule, Method, NormScale};
 
 use crate::common::{self, Row, epsilon, levels, normal, numbers, parameter_dtype, tensor};
 use crate::methods::{self, Dense};
@@ -80,6 +80,15 @@ impl Layer {
     fn tolerance(&self) -> f64 {
         let sums = 8.0 * (levels(self.d) + 1.0) + (self.d as f64).sqrt();
         sums * epsilon(parameter_dtype(self.row.dtype)) + 3.0 * epsilon(self.row.dtype)
+    }
+
+    /// As [`tolerance`](Self::tolerance), of vectors that were turned on the input side, where methods that are not made of
+    /// pairs take the device's product.
+    fn tolerance_turned(&self) -> f64 {
+        match self.goft.method {
+            Method::Oft(_) | Method::Hra(_) => self.row.through_products(self.tolerance()),
+            _ => self.tolerance(),
+        }
     }
 
     fn is_half(&self) -> bool {

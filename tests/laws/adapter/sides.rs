@@ -53,7 +53,7 @@ fn both_sides_give_the_layer_of_the_formula() {
             assert_eq!(found.dims(), [2, 3, D_OUTPUT]);
             // A product in half precision rounds its sums.
             let sums = if layer.is_half() { 4.0 } else { 1.0 };
-            let tolerance = sums * layer.tolerance();
+            let tolerance = layer.row.through_products(sums * layer.tolerance());
             assert_close(
                 format!("{}, {side} side", layer.what()),
                 &numbers(&found),
@@ -162,7 +162,7 @@ fn both_sides_have_the_gradients_of_the_formula() {
             for (side, [rotation, scale]) in sides {
                 let what = format!("{}, {side} side", layer.what());
                 assert!(rotation.is_some(), "{what}");
-                let tolerance = 4.0 * layer.tolerance();
+                let tolerance = layer.row.through_products(4.0 * layer.tolerance());
                 assert_close(
                     &what,
                     &rotation.unwrap_or_default(),

@@ -98,7 +98,8 @@ fn a_file_of_version_2_loads_and_computes_what_it_did() {
         assert_eq!(ids(&loaded), ids(&adapted(&device)), "{name}");
         let x = common::tensor(&sines(100, 10), [2, 5], &device, DType::F32);
         let y = loaded.two.forward(loaded.one.forward(x));
-        common::assert_close(name, &common::numbers(&y), &OUTPUTS, 1e-6);
+        let tolerance = common::through_products(&device, 1e-6);
+        common::assert_close(name, &common::numbers(&y), &OUTPUTS, tolerance);
     }
 }
 

@@ -1,10 +1,14 @@
 //! What every law needs: devices, dtypes, seeded numbers, tensors of them, and comparisons that say
 //! what differs.
 
+#[path = "../../../examples/support/precision.rs"]
+mod precision;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
-use std::sync::Once;
+use std::sync::{Mutex, Once};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use rand::rngs::StdRng;
@@ -109,6 +113,16 @@ pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) device: Device,
     pub(crate) dtype: DType,
+}
+
+impl Row {
+    /// A tolerance in the row's dtype; see [`through_products`].
+    pub(crate) fn through_products(&self, tolerance: f64) -> f64 {
+        match self.dtype {
+            DType::F32 => through_products(&self.device, tolerance),
+            _ => tolerance,
+        }
+    }
 }
 
 impl fmt::Display for Row {
@@ -252,6 +266,46 @@ pub(crate) fn epsilon(dtype: DType) -> f64 {
         DType::BF16 => f64::powi(2.0, -7),
         _ => panic!("epsilon({dtype:?}): not a float dtype of the laws"),
     }
+}
+
+/// A tolerance for values in f32 behind a few products of matrices: as it is where the device multiplies in all digits of
+/// f32, with room for 24 times the error of its product where it does not, as tensor cores do not in TF32; says so once.
+/// What is kept (blocks, merged weights) and rotations by pairs take no such room.
+pub(crate) fn through_products(device: &Device, tolerance: f64) -> f64 {
+    static ERRORS: Mutex<BTreeMap<String, f64>> = Mutex::new(BTreeMap::new());
+    let device = device.clone().without_autodiff();
+    let mut errors = ERRORS
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    let error = *errors.entry(format!("{device:?}")).or_insert_with(|| {
+        let error = precision::product_error(&device, DType::F32);
+        if !in_all_digits(error) {
+            report_left_out(&[format!(
+                "digits: products of {device:?} are wrong by {error:.1e}, and laws through them allow 24 times that"
+            )]);
+        }
+        error
+    });
+    if in_all_digits(error) {
+        tolerance
+    } else {
+        tolerance + 24.0 * error
+    }
+}
+
+#[test]
+fn tolerances_have_room_for_products_in_tf32_and_none_on_cpus() {
+    for (name, device) in devices() {
+        let room = through_products(&device, 1e-6) - 1e-6;
+        match name {
+            "flex" | "ndarray" => assert_eq!(room, 0.0, "{name}"),
+            _ => assert!((0.0..=24.0 * 2e-3).contains(&room), "{name}: {room}"),
+        }
+    }
+}
+
+fn in_all_digits(error: f64) -> bool {
+    error <= 16.0 * epsilon(DType::F32)
 }
 
 /// Number of levels of a rotation of dimension `d`.

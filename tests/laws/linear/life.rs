@@ -90,9 +90,10 @@ fn lora_beside_the_product_is_lora_in_the_weight() {
             let linear = fill(config.init(device).apply_lora(lora()), 6);
             let layer = GoftLinear::from(linear.clone());
             let x = input(shape, device).require_grad();
+            let tolerance = common::through_products(device, 1e-5);
             let outputs = [layer.forward(x.clone()), linear.forward(x.clone())];
             let [found, expected] = outputs.each_ref().map(common::numbers);
-            common::assert_close(format!("{shape:?}"), &found, &expected, 1e-5);
+            common::assert_close(format!("{shape:?}"), &found, &expected, tolerance);
             let derivatives = outputs.map(|output| {
                 let grads = output.square().sum().backward();
                 let by_x = common::numbers(&x.grad(&grads).unwrap());
@@ -100,11 +101,11 @@ fn lora_beside_the_product_is_lora_in_the_weight() {
                 (by_x, gradients_by_path(&linear, &grads))
             });
             let [(found_x, found), (expected_x, expected)] = &derivatives;
-            common::assert_close("by x", found_x, expected_x, 1e-5);
+            common::assert_close("by x", found_x, expected_x, tolerance);
             let paths: Vec<_> = found.keys().collect();
             assert_eq!(paths, ["weight.lora.a", "weight.lora.b"]);
             for (path, found) in found {
-                common::assert_close(path, found, &expected[path], 1e-5);
+                common::assert_close(path, found, &expected[path], tolerance);
             }
         }
     }
@@ -210,7 +211,8 @@ fn a_merge_is_a_plain_linear_that_computes_the_same() {
                 let merged = layer.merge().unwrap();
                 assert!(merged.weight.reparameterization::<GoftAdapter>().is_none());
                 let found = common::numbers(&merged.forward(x));
-                common::assert_close(methods::name(&goft), &found, &expected, 1e-6);
+                let tolerance = common::through_products(&device, 1e-6);
+                common::assert_close(methods::name(&goft), &found, &expected, tolerance);
             }
         }
     }
@@ -238,7 +240,7 @@ fn unmerging_gives_the_layer_back() {
                 &name,
                 &common::numbers(&found),
                 &common::numbers(&expected),
-                1e-5,
+                common::through_products(&device, 1e-5),
             );
             let flags = |layer: &GoftLinear| -> Vec<_> {
                 let held = parameters(layer).into_iter();
@@ -282,7 +284,7 @@ fn a_file_of_a_bare_layer_loads_on_either_side() {
             "weight side",
             &common::numbers(&found),
             &common::numbers(&expected),
-            1e-6,
+            common::through_products(&device, 1e-6),
         );
     }
 }

@@ -76,7 +76,7 @@ fn with_an_adapter_it_computes_what_the_weight_side_does_on_every_rank() {
                     what,
                     &common::numbers(&found),
                     &common::numbers(&expected),
-                    1e-6,
+                    common::through_products(device, 1e-6),
                 );
             }
         }

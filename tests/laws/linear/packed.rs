@@ -84,6 +84,7 @@ fn it_is_the_product_with_the_numbers_it_stands_for_and_so_is_its_derivative() {
                 let expected = linear(x.clone(), dense, Some(bias));
                 // Sums of that many products of normal numbers.
                 let rounding = 1e-6 * (rows.max(columns) as f64).sqrt().max(4.0);
+                let rounding = common::through_products(&device, rounding);
                 common::assert_close(
                     &what,
                     &common::numbers(&found),
@@ -134,7 +135,7 @@ fn vectors_may_be_a_view() {
                 name,
                 &common::numbers(&packed_linear(x, packed.clone(), None)),
                 &common::numbers(&packed_linear(copy, packed.clone(), None)),
-                1e-6,
+                common::through_products(&device, 1e-6),
             );
         }
     }

@@ -59,7 +59,7 @@ fn it_computes_what_the_weight_it_stands_for_does() {
                 what,
                 &common::numbers(&found),
                 &common::numbers(&expected),
-                1e-6,
+                common::through_products(&device, 1e-6),
             );
             assert!(is_packed(&layer));
         }
@@ -121,7 +121,7 @@ fn its_gradients_are_those_of_the_weight_it_stands_for() {
             name,
             &gradient(base.clone()),
             &gradient(unpacked(&base)),
-            1e-5,
+            common::through_products(&device, 1e-5),
         );
     }
 }
@@ -139,7 +139,13 @@ fn a_merge_makes_it_dense() {
         let expected = common::numbers(&layer.forward(x.clone()));
         let merged = layer.merge().unwrap();
         assert_eq!(merged.weight.base().dtype(), DType::F32);
-        common::assert_close(name, &common::numbers(&merged.forward(x)), &expected, 1e-5);
+        let tolerance = common::through_products(&device, 1e-5);
+        common::assert_close(
+            name,
+            &common::numbers(&merged.forward(x)),
+            &expected,
+            tolerance,
+        );
     }
 }
 
@@ -163,7 +169,7 @@ fn the_weight_side_keeps_it_packed_at_rest() {
             name,
             &common::numbers(&found),
             &common::numbers(&expected),
-            1e-5,
+            common::through_products(&device, 1e-5),
         );
     }
 }
@@ -210,7 +216,7 @@ fn a_packed_bias_is_added_as_by_linear() {
                 what,
                 &common::numbers(&found),
                 &common::numbers(&expected),
-                1e-6,
+                common::through_products(&device, 1e-6),
             );
         }
     }

@@ -52,7 +52,7 @@ fn unmerging_restores_weights_outputs_adapters_and_kept_parameters() {
                 &name,
                 &common::numbers(&found),
                 &common::numbers(&expected),
-                1e-5,
+                common::through_products(device, 1e-5),
             );
             let base = unmerged.disable_adapters().run();
             let expected = model.disable_adapters().run();
@@ -60,7 +60,7 @@ fn unmerging_restores_weights_outputs_adapters_and_kept_parameters() {
                 &name,
                 &common::numbers(&base),
                 &common::numbers(&expected),
-                1e-5,
+                common::through_products(device, 1e-5),
             );
         }
     }

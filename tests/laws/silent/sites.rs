@@ -97,7 +97,8 @@ fn every_container_attaches_trains_saves_loads_merges_and_unmerges() {
         let base = Zoo::new(device);
         let start = loss(&base);
         let mut model = base.clone().apply_goft(goft(settings)).unwrap();
-        common::assert_close(&name, &loss(&model), &start, 1e-5);
+        let tolerance = common::through_products(device, 1e-5);
+        common::assert_close(&name, &loss(&model), &start, tolerance);
         let mut optimizer = AdamConfig::new().init();
         for _ in 0..3 {
             let gradients = model.loss().backward();
@@ -115,7 +116,7 @@ fn every_container_attaches_trains_saves_loads_merges_and_unmerges() {
         assert_eq!(values(&loaded), values(&model), "{name}");
 
         let merged = model.clone().merge_adapters().unwrap();
-        common::assert_close(&name, &loss(&merged), &trained, 1e-5);
+        common::assert_close(&name, &loss(&merged), &trained, tolerance);
         let unmerged = merged.unmerge_adapters(&file).unwrap();
         let (found, expected) = (values(&unmerged), values(&model));
         assert!(found.keys().eq(expected.keys()));
@@ -162,7 +163,8 @@ fn rotations_keep_the_vectors_that_the_table_names() {
         for (what, products) in kept {
             let ((before, kept), (after, found)) = (products(&base), products(&model));
             assert!(distance(&before, &after) > 0.1, "{what}");
-            common::assert_close(what, &numbers(&found), &numbers(&kept), 1e-5);
+            let tolerance = common::through_products(&device, 1e-5);
+            common::assert_close(what, &numbers(&found), &numbers(&kept), tolerance);
         }
     }
 }
@@ -244,7 +246,7 @@ fn an_adapter_along_the_outputs_is_the_same_on_both_sides_and_in_no_record_the_o
                         format!("{name} {what}"),
                         &numbers(&found),
                         &expected,
-                        1e-5,
+                        common::through_products(&device, 1e-5),
                     );
                 };
                 close("input side", input_side.forward(x.clone()));
@@ -284,7 +286,13 @@ fn attention_is_the_same_on_both_sides_along_the_outputs() {
             .forward(attention::MhaInput::self_attn(x.clone()))
             .context;
         let found = input_side.forward(MhaInput::self_attn(x)).context;
-        common::assert_close("attention", &numbers(&found), &numbers(&expected), 1e-5);
+        let tolerance = common::through_products(&device, 1e-5);
+        common::assert_close(
+            "attention",
+            &numbers(&found),
+            &numbers(&expected),
+            tolerance,
+        );
     }
 }
 

@@ -46,6 +46,7 @@ fn is_trained(path: &str) -> bool {
 }
 
 fn assert_same_gradients(
+    device: &Device,
     what: &str,
     found: &BTreeMap<String, Vec<f64>>,
     expected: &BTreeMap<String, Vec<f64>>,
@@ -56,8 +57,9 @@ fn assert_same_gradients(
         found.keys(),
         expected.keys()
     );
+    let tolerance = common::through_products(device, 1e-5);
     for (path, expected) in expected {
-        common::assert_close(format!("{what}: {path}"), &found[path], expected, 1e-5);
+        common::assert_close(format!("{what}: {path}"), &found[path], expected, tolerance);
     }
 }
 
@@ -128,6 +130,7 @@ fn both_sides_give_the_same_gradients() {
             let what = format!("{device_name} {}", methods::name(&goft));
             assert_eq!(values(&weight_side), values(&input_side), "{what}");
             assert_same_gradients(
+                &device,
                 &what,
                 &gradients_by_path(&input_side, &gradients_of(&input_side)),
                 &gradients_by_path(&weight_side, &gradients_of(&weight_side)),
@@ -151,6 +154,7 @@ fn gradients_of_two_half_batches_add_up_to_those_of_the_whole() {
         }
         let whole = gradients_by_path(model, &backward(batch));
         assert_same_gradients(
+            &device_of(model),
             what,
             &gradients_by_path(model, &accumulator.grads()),
             &whole,
@@ -178,7 +182,7 @@ fn both_checkpointing_strategies_give_the_same_gradients() {
             };
             let plain = gradients(device.clone().autodiff());
             let recomputed = gradients(device.clone().autodiff().gradient_checkpointing());
-            assert_same_gradients(&methods::name(&goft), &recomputed, &plain);
+            assert_same_gradients(device, &methods::name(&goft), &recomputed, &plain);
         }
     }
     for_every_example!(law);
@@ -245,7 +249,13 @@ fn weight_decay_alone_leads_back_to_the_pretrained_model_or_changes_nothing() {
                 model = optimizer.step(0.1, model, grads);
             }
             let expected = if scale_free { &before } else { &pretrained };
-            common::assert_close(name, &common::numbers(&model.valid().run()), expected, 1e-5);
+            let tolerance = common::through_products(device, 1e-5);
+            common::assert_close(
+                name,
+                &common::numbers(&model.valid().run()),
+                expected,
+                tolerance,
+            );
         }
     }
     for_every_example!(law);

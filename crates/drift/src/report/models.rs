@@ -103,7 +103,7 @@ impl Values {
 fn values<M: Module>(model: &M, wanted: &BTreeSet<String>) -> Vec<Values> {
     // A visitor sees the base of an adapted parameter, never its value. The copy shares every other
     // tensor with the model.
-    let folded = model.clone().materialize();
+    let folded = model.valid().materialize();
     let mut found = Vec::new();
     visit_parameters(&folded, |parameter, values| {
         if wanted.contains(&parameter.path) {
