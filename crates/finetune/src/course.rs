@@ -24,6 +24,9 @@ pub struct Course {
     /// The greatest length of an update's gradient, over all trained parameters together: a longer
     /// one is scaled down to it.
     pub clip: Option<f64>,
+    /// Parts into which a batch is dealt, computed at the same time on a share of the threads each; 1 computes it as one. The
+    /// gradients are the same but for the order of sums. [`shards`](crate::shards) has a number for every device.
+    pub shards: usize,
     /// Updates between two samples of what the model does; none takes none.
     pub sample_every: Option<usize>,
 }
@@ -41,6 +44,7 @@ impl Default for Course {
             warmup: 0.1,
             patience: Some(3),
             clip: None,
+            shards: 1,
             sample_every: None,
         }
     }
@@ -58,6 +62,7 @@ impl Course {
             ("batch size", self.batch_size),
             ("accumulation", self.accumulation),
             ("number of epochs", self.epochs),
+            ("number of shards", self.shards),
         ] {
             if number == 0 {
                 return refuse(format!("the {name} is 0; it has to be at least 1"));

@@ -1,5 +1,6 @@
 //! The loss of a batch and its gradients.
 
+use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use burn_goft::{GoftModule, Penalty};
@@ -18,51 +19,94 @@ pub(crate) struct Graded {
     pub(crate) gradients: Vec<GradientsParams>,
 }
 
+/// Some examples of a batch, with a model of their own.
+struct Part<M> {
+    model: M,
+    examples: Vec<usize>,
+    /// What their mean loss counts in that of the batch.
+    share: f64,
+    /// Strength of the penalty: that of the batch is of one part.
+    penalty: Option<f64>,
+}
+
 impl<T: Task> Trainer<'_, T> {
     /// The gradients of the mean loss of some examples and the penalty, times a factor; in parts where
-    /// the task wants that.
+    /// the course or the task wants that.
     pub(crate) fn grade(&self, examples: &[usize], factor: f64) -> Result<Graded, Error> {
         let task = self.setting.task;
-        let Some(parts) = task.in_parts(&self.model, examples, factor) else {
-            let loss = task.loss(&self.model, examples);
-            let (value, correct) = read(&loss);
-            if !value.is_finite() {
-                return Err(self.loss_not_finite(loss.mean, value));
-            }
-            let gradients = self.gradients(self.with_penalty(loss.mean).mul_scalar(factor));
-            return Ok(Graded {
-                loss: value,
-                correct,
-                gradients: vec![gradients],
-            });
+        let penalty = self.setting.rates.penalty;
+        let dealt = self.shards.deal(examples);
+        let graded = if let [examples] = &dealt[..] {
+            vec![grade_part(
+                task,
+                &self.model,
+                examples,
+                (1.0, factor),
+                penalty,
+            )]
+        } else {
+            let weight = task.weight(examples);
+            let part = |(number, examples): (usize, Vec<usize>)| Part {
+                // Leaves of its own: graphs that share one wait for each other.
+                model: self.model.clone().fork(&self.model.devices()[0]),
+                share: task.weight(&examples) / weight,
+                penalty: penalty.filter(|_| number == 0),
+                examples,
+            };
+            let parts = dealt.into_iter().enumerate().map(part).collect();
+            self.shards.each(parts, |part| {
+                let factors = (part.share, factor);
+                grade_part(task, &part.model, &part.examples, factors, part.penalty)
+            })
         };
-        let (value, correct) = read(&parts.loss);
-        if !value.is_finite() {
+        let loss = graded.iter().map(|part| part.loss).sum::<f64>();
+        if !loss.is_finite() {
             let whole = task.loss(&self.model, examples).mean;
-            return Err(self.loss_not_finite(whole, value));
-        }
-        let mut gradients = parts.gradients;
-        if self.setting.rates.penalty.is_some() {
-            let nothing = Tensor::zeros([1], &parts.loss.mean.device()).autodiff();
-            let penalty = self.with_penalty(nothing.require_grad());
-            gradients.push(self.gradients(penalty.mul_scalar(factor)));
+            return Err(self.loss_not_finite(whole, loss));
         }
         Ok(Graded {
-            loss: value,
-            correct,
-            gradients,
+            loss,
+            correct: graded.iter().map(|part| part.correct).sum(),
+            gradients: graded.into_iter().flat_map(|part| part.gradients).collect(),
         })
     }
+}
 
-    fn gradients(&self, loss: Tensor<1>) -> GradientsParams {
-        GradientsParams::from_grads(loss.backward(), &self.model)
+/// The share of a loss that these examples have, and the gradients of that and of the penalty, times a factor.
+fn grade_part<T: Task>(
+    task: &T,
+    model: &T::Model,
+    examples: &[usize],
+    (share, factor): (f64, f64),
+    penalty: Option<f64>,
+) -> Graded {
+    let penalized = |loss: Tensor<1>| match penalty {
+        Some(strength) => model.penalized(loss, Penalty::Paper, strength),
+        None => loss,
+    };
+    let gradients = |loss: Tensor<1>| GradientsParams::from_grads(loss.backward(), model);
+    let Some(parts) = task.in_parts(model, examples, share * factor) else {
+        let loss = task.loss(model, examples);
+        let (value, correct) = read(&loss);
+        let loss = penalized(loss.mean.mul_scalar(share)).mul_scalar(factor);
+        return Graded {
+            loss: share * value,
+            correct,
+            gradients: vec![gradients(loss)],
+        };
+    };
+    let (value, correct) = read(&parts.loss);
+    let mut found = parts.gradients;
+    if penalty.is_some() {
+        let nothing = Tensor::zeros([1], &parts.loss.mean.device()).autodiff();
+        found.push(gradients(
+            penalized(nothing.require_grad()).mul_scalar(factor),
+        ));
     }
-
-    fn with_penalty(&self, loss: Tensor<1>) -> Tensor<1> {
-        match self.setting.rates.penalty {
-            Some(strength) => self.model.penalized(loss, Penalty::Paper, strength),
-            None => loss,
-        }
+    Graded {
+        loss: share * value,
+        correct,
+        gradients: found,
     }
 }
 

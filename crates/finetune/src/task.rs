@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// A model, its training data and its validation. All else about a training is the same for a
-/// text classifier, a language model and a model of images.
-pub trait Task {
+/// text classifier, a language model and a model of images. Parts of a batch may ask for their losses at the same time.
+pub trait Task: Sync {
     /// What is trained.
     type Model: Module;
 

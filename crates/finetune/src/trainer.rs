@@ -19,6 +19,7 @@ use crate::memory::Heap;
 use crate::order;
 use crate::progress::{Cost, Progress};
 use crate::rates::Rates;
+use crate::shards::Shards;
 use crate::targets;
 use crate::task::{Score, Task};
 
@@ -54,6 +55,7 @@ pub struct Trainer<'a, T: Task> {
     /// The trained parameters of the best epoch.
     best: Option<ModuleRecord>,
     lengths: Vec<usize>,
+    pub(crate) shards: Shards,
 }
 
 /// A training that has come to its end.
@@ -88,6 +90,7 @@ impl<'a, T: Task> Trainer<'a, T> {
         let optimizer = AdamWConfig::new().with_weight_decay(0.0).with_epsilon(1e-8);
         Self {
             lengths: setting.task.lengths(),
+            shards: Shards::new(setting.course.shards),
             setting,
             model,
             optimizer: optimizer.init(),

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_goft::{GoftModule, Owner, visit_parameters};
 use burn_goft_finetune::{
-    ADAPTER, Attachment, Body, Course, Error, Finished, Heap, Loss, METHODS, Method, Origin,
+    ADAPTER, Attachment, Body, Course, Error, Finished, Heap, Loss, METHODS, Method, Origin, Parts,
     Progress, Rates, RunFolder, Score, Setting, Task, Trainer, count,
 };
 use serde::{Deserialize, Serialize};
@@ -407,6 +408,105 @@ fn resumed_is_uninterrupted() {
             assert_eq!(log(out.path()), log(expected.path()));
         }
     }
+}
+
+/// Sums in another order, and nothing else: of losses, of what is right, of the penalty, and of the gradients.
+#[test]
+fn shards_train_as_a_batch_does() {
+    struct Recomputed(Sums);
+
+    impl Task for Recomputed {
+        type Model = Net;
+        type Score = SquaredError;
+
+        fn body(&self) -> Body {
+            self.0.body()
+        }
+
+        fn lengths(&self) -> Vec<usize> {
+            self.0.lengths()
+        }
+
+        fn weight(&self, examples: &[usize]) -> f64 {
+            self.0.weight(examples)
+        }
+
+        fn loss(&self, model: &Net, examples: &[usize]) -> Loss {
+            self.0.loss(model, examples)
+        }
+
+        fn in_parts(&self, model: &Net, examples: &[usize], factor: f64) -> Option<Parts> {
+            let loss = self.loss(model, examples);
+            let whole = loss.mean.clone().mul_scalar(factor).backward();
+            let gradients = vec![GradientsParams::from_grads(whole, model)];
+            Some(Parts { loss, gradients })
+        }
+
+        fn validate(&self, model: &Net) -> SquaredError {
+            self.0.validate(model)
+        }
+    }
+
+    fn trained<T: Task<Model = Net, Score = SquaredError>>(
+        task: &T,
+        method: &str,
+        shards: usize,
+    ) -> (Vec<f32>, Vec<f64>) {
+        let out = tempfile::tempdir().unwrap();
+        let sums = Sums::new();
+        let plain = setting(&sums, method, Course { shards, ..course() }, out.path());
+        let setting = Setting {
+            task,
+            course: plain.course,
+            // Strong enough that a penalty of every shard would show.
+            rates: Rates {
+                penalty: plain.rates.penalty.map(|_| 1.0),
+                ..plain.rates
+            },
+            out: plain.out,
+            origin: plain.origin,
+            heap: plain.heap,
+        };
+        let model = attached(method, &sums);
+        let finished = Trainer::new(setting, model).run(&mut |_| ControlFlow::Continue(()));
+        let log = std::fs::read_to_string(out.path().join("log.jsonl")).unwrap();
+        let lines = log
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let numbers = lines
+            .filter(|line| line["event"] == "step")
+            .flat_map(|line| {
+                ["loss", "accuracy", "gradient_norm"].map(|name| line[name].as_f64().unwrap())
+            });
+        (outputs(&finished.unwrap().model), numbers.collect())
+    }
+
+    fn law<T: Task<Model = Net, Score = SquaredError>>(task: &T) {
+        for method in ["full", "lora", "goft", "qgoft"] {
+            let (whole, log) = trained(task, method, 1);
+            // The last batch of an epoch may have fewer examples than there are shards.
+            for shards in [2, 3, 4] {
+                let (found, lines) = trained(task, method, shards);
+                let apart = largest_difference(&found, &whole);
+                assert!(apart < 1e-4, "{method}, {shards} shards: {apart}");
+                assert_eq!(lines.len(), log.len());
+                for (found, expected) in lines.iter().zip(&log) {
+                    assert!(
+                        (found - expected).abs() <= 1e-4 * expected.abs().max(1e-2),
+                        "{method}: {found} {expected}"
+                    );
+                }
+                assert_eq!(
+                    trained(task, method, shards),
+                    (found, lines),
+                    "{method}: the same bits again"
+                );
+            }
+        }
+    }
+
+    law(&Sums::new());
+    law(&Recomputed(Sums::new()));
 }
 
 #[test]

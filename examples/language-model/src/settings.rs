@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use burn_goft_finetune::{Course, Error, Method, Rates};
+use burn_goft_finetune::{Course, Error, Method, Rates, is_one_shard, one_shard};
 use serde::{Deserialize, Serialize};
 
 use crate::folder::Base;
@@ -42,6 +42,9 @@ pub struct RunConfig {
     pub packing: bool,
     /// Batches in an update.
     pub accumulation: usize,
+    /// Parts into which a batch is dealt, computed at the same time; see [`Course`].
+    #[serde(default = "one_shard", skip_serializing_if = "is_one_shard")]
+    pub shards: usize,
     /// Passes over the examples.
     pub epochs: usize,
     /// Updates, instead of passes.
@@ -94,6 +97,7 @@ impl RunConfig {
             batch_size: 4,
             packing: false,
             accumulation: 1,
+            shards: 1,
             epochs: 3,
             steps: None,
             learning_rate: None,
@@ -157,6 +161,7 @@ impl RunConfig {
             patience: self.patience,
             clip: self.clip,
             sample_every: self.sample_every,
+            shards: self.shards,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use burn_goft_finetune::{Course, Error, Method, Rates};
+use burn_goft_finetune::{Course, Error, Method, Rates, is_one_shard, one_shard};
 use serde::{Deserialize, Serialize};
 
 /// The settings of a run. [`RunConfig::new`] has the defaults.
@@ -32,6 +32,9 @@ pub struct RunConfig {
     pub batch_size: usize,
     /// Batches in an update.
     pub accumulation: usize,
+    /// Parts into which a batch is dealt, computed at the same time; see [`Course`].
+    #[serde(default = "one_shard", skip_serializing_if = "is_one_shard")]
+    pub shards: usize,
     /// Passes over the training data, fewer with early stopping.
     pub epochs: usize,
     /// So many updates instead, whatever the validation says; the last state is kept, not the best.
@@ -80,6 +83,7 @@ impl RunConfig {
             seed: 0,
             batch_size: 16,
             accumulation: 1,
+            shards: 1,
             epochs: 5,
             steps: None,
             learning_rate: None,
@@ -106,6 +110,7 @@ impl RunConfig {
             patience: self.patience,
             clip: None,
             sample_every: None,
+            shards: self.shards,
         }
     }
 

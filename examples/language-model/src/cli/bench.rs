@@ -5,7 +5,9 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use burn::module::Module;
-use burn_goft_finetune::{Course, Error, Heap, Method, Origin, RunFolder, Setting, Trainer, count};
+use burn_goft_finetune::{
+    Course, Error, Heap, Method, Origin, RunFolder, Setting, Trainer, count, shards,
+};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::json;
@@ -93,6 +95,9 @@ fn training(
         rates: method.rates(steps),
         course: Course {
             batch_size: options.batch_size,
+            shards: options
+                .shards
+                .unwrap_or_else(|| shards(&options.device, options.batch_size)),
             epochs: steps,
             steps: None,
             patience: None,

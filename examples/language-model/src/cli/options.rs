@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use burn_goft_finetune::{Contender, Error, METHODS};
+use burn_goft_finetune::{Contender, Error, METHODS, shards};
 use clap::{Args, Parser, Subcommand};
 
 use super::loaded::Loaded;
@@ -105,6 +105,10 @@ pub struct Train {
     /// Batches in an update.
     #[arg(long, default_value_t = 1)]
     pub accumulation: usize,
+    /// Parts into which a batch is dealt, computed at the same time on a share of the threads each; on a CPU as many as there are
+    /// threads by default, one elsewhere. They change the order of sums, so that a run is resumed with as many.
+    #[arg(long)]
+    pub shards: Option<usize>,
     /// Passes over the examples.
     #[arg(long, default_value_t = 3)]
     pub epochs: usize,
@@ -165,6 +169,9 @@ impl Train {
             batch_size: self.batch_size,
             packing: self.packing,
             accumulation: self.accumulation,
+            shards: self
+                .shards
+                .unwrap_or_else(|| shards(&self.device, self.batch_size)),
             epochs: self.epochs,
             steps: self.steps,
             learning_rate: self.learning_rate,
@@ -437,6 +444,7 @@ impl Compare {
                 max_length: self.max_length,
                 batch_size: self.batch_size,
                 packing: self.packing,
+                shards: shards(&self.device, self.batch_size),
                 steps: Some(self.steps),
                 base: self.base,
                 recompute: self.recompute,
@@ -476,6 +484,9 @@ pub struct Bench {
     /// Examples in a batch.
     #[arg(long, default_value_t = 4)]
     pub batch_size: usize,
+    /// As those of `train`.
+    #[arg(long)]
+    pub shards: Option<usize>,
     /// Tokens of an example, all of which are learned.
     #[arg(long, default_value_t = 256)]
     pub length: usize,

@@ -71,6 +71,10 @@ pub struct Train {
     /// Batches in an update.
     #[arg(long, default_value_t = 1)]
     pub accumulation: usize,
+    /// Parts into which a batch is dealt, computed at the same time on a share of the threads each. They change the order of sums,
+    /// so that a run is resumed with as many.
+    #[arg(long, default_value_t = 1)]
+    pub shards: usize,
     /// Peak learning rate in the encoder; the method's own for the number of updates by default.
     #[arg(long)]
     pub learning_rate: Option<f64>,
@@ -148,6 +152,7 @@ impl Train {
             seed: self.seed,
             steps: self.steps,
             accumulation: self.accumulation,
+            shards: self.shards,
             learning_rate: self.learning_rate,
             head_learning_rate: self.head_learning_rate,
             penalty: self.penalty,
