@@ -71,10 +71,10 @@ pub struct Train {
     /// Batches in an update.
     #[arg(long, default_value_t = 1)]
     pub accumulation: usize,
-    /// Parts into which a batch is dealt, computed at the same time on a share of the threads each. They change the order of sums,
-    /// so that a run is resumed with as many.
-    #[arg(long, default_value_t = 1)]
-    pub shards: usize,
+    /// Parts into which a batch is dealt, computed at the same time on a share of the threads each; on a CPU as many as there are
+    /// threads by default, one elsewhere. They change the order of sums, so that a run is resumed with as many.
+    #[arg(long)]
+    pub shards: Option<usize>,
     /// Peak learning rate in the encoder; the method's own for the number of updates by default.
     #[arg(long)]
     pub learning_rate: Option<f64>,
@@ -146,20 +146,21 @@ pub struct Use {
 
 impl Train {
     pub(crate) fn config(&self) -> RunConfig {
+        let shared = self.shared.config(&self.out, &self.method);
         RunConfig {
             validation_share: self.validation_share,
             targets: self.targets.clone(),
             seed: self.seed,
             steps: self.steps,
             accumulation: self.accumulation,
-            shards: self.shards,
+            shards: self.shards.unwrap_or(shared.shards),
             learning_rate: self.learning_rate,
             head_learning_rate: self.head_learning_rate,
             penalty: self.penalty,
             warmup: self.warmup,
             patience: Some(self.patience),
             resume: self.resume,
-            ..self.shared.config(&self.out, &self.method)
+            ..shared
         }
     }
 }
