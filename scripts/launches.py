@@ -45,7 +45,10 @@ def run(command):
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         (folder / "cubecl.toml").write_text(SETTINGS.format(folder=folder))
-        outcome = subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        try:
+            outcome = subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        except OSError as error:
+            sys.exit(f"launches.py: cannot run {command[0]} ({error.strerror}); name a program that is built already")
         if outcome.returncode != 0:
             sys.exit(f"launches.py: {command[0]} ended with {outcome.returncode}:\n{outcome.stderr[-2000:]}")
         compiled = collections.Counter(lines(folder / "compiled", "[Compiling kernel] "))

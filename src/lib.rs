@@ -99,7 +99,7 @@
 //! | [`disable_adapters`](GoftModule::disable_adapters) | `disable_adapter` | the pretrained weights again; what was trained beside the adapters stays |
 //! | [`detach_adapters`](GoftModule::detach_adapters) | `unload` | takes the adapters off |
 //! | [`save_adapters`](GoftModule::save_adapters), [`load_adapters`](GoftModule::load_adapters) | `save_pretrained`, `from_pretrained` | |
-//! | [`merge_adapters`](GoftModule::merge_adapters) | `merge_and_unload(safe_merge=True)` | burn's `materialize` is the same without the check |
+//! | [`merge_adapters`](GoftModule::merge_adapters) | `merge_and_unload(safe_merge=True)` | burn's `materialize`, after `valid`, is the same without the check |
 //! | [`unmerge_adapters`](GoftModule::unmerge_adapters) | `unmerge_adapter` | from a merged model and the adapter, on disk or in memory |
 //! | [`adapter_group`](GoftModule::adapter_group) | | the adapters' parameters, for an optimizer of their own |
 //! | [`Goft::with_init_std`] | `init_weights=False` | starts away from the identity, for tests |

@@ -39,8 +39,20 @@ pub(crate) fn exact<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
     if !may_lose_digits(&a.device(), a.dtype()) {
         return a.matmul(b);
     }
+    with_derivative_of(Tensor::matmul, a, b)
+}
+
+/// The product in all digits, with the derivative of another one.
+fn with_derivative_of<const D: usize>(
+    product: impl Fn(Tensor<D>, Tensor<D>) -> Tensor<D>,
+    a: Tensor<D>,
+    b: Tensor<D>,
+) -> Tensor<D> {
     let all = in_parts(a.clone().detach(), b.clone().detach());
-    let own = a.matmul(b);
+    if !a.device().is_autodiff() && !b.device().is_autodiff() {
+        return all;
+    }
+    let own = product(a, b);
     let missing = all - own.clone().detach();
     own + missing
 }
@@ -130,6 +142,47 @@ mod tests {
                 "{found} {sum} {size}"
             );
         }
+    }
+
+    #[cfg(feature = "autodiff")]
+    #[test]
+    fn its_value_has_all_digits_and_its_derivative_is_the_products_own() {
+        fn law<const D: usize>(a: [usize; D], b: [usize; D]) {
+            let on = |seed, shape: [usize; D]| {
+                let numbers = tensor(seed, [shape.iter().product(), 1]);
+                let tracked =
+                    Tensor::<2>::from_data(numbers.into_data(), &Device::flex().autodiff());
+                tracked.reshape(shape).detach().require_grad()
+            };
+            let (a, b) = (on(0.3, a), on(0.8, b));
+            // One that is wrong by more than rounding, and twice as steep.
+            let wrong = |a: Tensor<D>, b: Tensor<D>| a.matmul(b).mul_scalar(2.0);
+            let found = with_derivative_of(wrong, a.clone(), b.clone());
+            let expected = a.clone().matmul(b.clone());
+            let values = [&found, &expected].map(|y| numbers(y.clone()));
+            let size = values[1].iter().fold(0.0f32, |size, y| size.max(y.abs()));
+            for (found, expected) in values[0].iter().zip(&values[1]) {
+                assert!(
+                    (found - expected).abs() <= 1e-5 * size,
+                    "{found} {expected}"
+                );
+            }
+            let [found, expected] = [found, expected].map(|y| {
+                let gradients = y.sum().backward();
+                [&a, &b].map(|x| numbers(x.grad(&gradients).unwrap()))
+            });
+            for (found, expected) in found.iter().flatten().zip(expected.iter().flatten()) {
+                let allowed = 1e-5 * expected.abs().max(1.0);
+                assert!(
+                    (found - 2.0 * expected).abs() <= allowed,
+                    "{found} {expected}"
+                );
+            }
+        }
+        law([5, 7], [7, 3]);
+        law([2, 5, 7], [2, 7, 3]);
+        // One matrix for all.
+        law([1, 2, 4, 4], [3, 2, 4, 5]);
     }
 
     #[test]

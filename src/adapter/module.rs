@@ -19,7 +19,7 @@ impl Reparameterization for GoftAdapter {
             // A packed base has no float dtype to rotate in.
             let base = dense(base);
             let trains = |parameter: &Tensor<1>| parameter.is_require_grad();
-            // A training step lives with the device's own products; what is folded is kept.
+            // A training step lives with the device's own products; what is folded without a gradient is kept.
             if self.rotation_values().any(|parameter| trains(&parameter)) {
                 self.adapt(base)
             } else {

@@ -29,7 +29,8 @@ pub(crate) fn merge<M: Module>(model: M) -> Result<M, Error> {
         };
         let base = values().without_autodiff();
         let of_base = count_non_finite(&base.to_data());
-        let count = count_non_finite(&adapter.clone().valid().adapt_row(base).into_data());
+        let merged = exactly(|| adapter.clone().valid().adapt_row(base));
+        let count = count_non_finite(&merged.into_data());
         if count > 0 {
             let (what, remedy) = if of_base > 0 {
                 (

@@ -226,6 +226,15 @@ fn read(path: &Path) -> Result<Bytes, Error> {
     Ok(Bytes::from_bytes_vec(bytes))
 }
 
+/// The [shards](crate::Course::shards) that the latest checkpoint of a run's folder was made with, if there is one that can be
+/// read: a run goes on with as many, whatever the machine's number of threads.
+pub fn resumed_shards(out: &Path) -> Option<usize> {
+    let (_, folder) = numbered(out).ok()?.pop()?;
+    let state: Value = files::read_json(&folder.join("state.json")).ok()?;
+    let shards = &state["origin"]["config"]["shards"];
+    Some(shards.as_u64().map_or(1, |shards| shards as usize))
+}
+
 /// Whether the folder has a checkpoint.
 pub(crate) fn exists(out: &Path) -> Result<bool, Error> {
     Ok(!numbered(out)?.is_empty())
@@ -268,7 +277,8 @@ fn refuse_other_origin(found: &Origin, asked: &Origin, folder: &Path) -> Result<
     let (old, new) = (&found.config, &asked.config);
     let fixed = |name: &&String| !asked.free.contains(&name.as_str());
     // In one order, whatever map serde_json was built with.
-    let names: BTreeSet<&String> = new.keys().filter(fixed).collect();
+    // Of both: a setting that is as in runs that did not have it may be written in one of them alone.
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).filter(fixed).collect();
     for name in names {
         if old.get(name) != new.get(name) {
             let value =

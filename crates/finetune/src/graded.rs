@@ -35,7 +35,11 @@ impl<T: Task> Trainer<'_, T> {
     pub(crate) fn grade(&self, examples: &[usize], factor: f64) -> Result<Graded, Error> {
         let task = self.setting.task;
         let penalty = self.setting.rates.penalty;
-        let dealt = self.shards.deal(examples);
+        let mut dealt = self.shards.deal(examples);
+        if task.weight(examples) > 0.0 {
+            // Parts from which nothing is learned: a mean over nothing is not a number.
+            dealt.retain(|examples| task.weight(examples) > 0.0);
+        }
         let graded = if let [examples] = &dealt[..] {
             vec![grade_part(
                 task,

@@ -149,7 +149,7 @@ mod trained_file;
 mod trainer;
 
 pub use attachment::Attachment;
-pub use checkpoint::{Best, Origin};
+pub use checkpoint::{Best, Origin, resumed_shards};
 pub use contender::Contender;
 pub use course::Course;
 pub use cross_entropy::{Head, Predicted};

@@ -6,11 +6,11 @@ use std::thread;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-/// Into how many parts a batch of so many rows is best dealt on a device: as many as there are threads on a CPU,
-/// which does many small things at a time better than one thing by many threads; one elsewhere.
+/// Into how many parts a batch of so many rows is best dealt on a device: on burn's CPU backend as many as there are
+/// threads, which do many small things at a time better than one thing together; one elsewhere.
 pub fn shards(device: &str, rows: usize) -> usize {
     match device {
-        "flex" | "ndarray" => rayon::current_num_threads().min(rows).max(1),
+        "flex" => rayon::current_num_threads().min(rows).max(1),
         _ => 1,
     }
 }
@@ -21,7 +21,6 @@ pub fn one_shard() -> usize {
 }
 
 /// Whether it is as in runs whose settings do not name it, for serde.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
 pub fn is_one_shard(number: &usize) -> bool {
     *number == 1
 }
@@ -38,12 +37,14 @@ impl fmt::Debug for Shards {
 }
 
 impl Shards {
-    /// Deals this process's threads to so many parts, at least one to each. A single part has them all, and no pool of
-    /// its own.
-    pub(crate) fn new(count: usize) -> Self {
-        let each = (rayon::current_num_threads() / count.max(1)).max(1);
-        let pool = |_| {
-            let pool = ThreadPoolBuilder::new().num_threads(each).build();
+    /// Deals this process's threads to so many parts of a batch of so many rows, at least one to each. A single part has
+    /// them all, and no pool of its own.
+    pub(crate) fn new(count: usize, rows: usize) -> Self {
+        let count = count.min(rows);
+        let threads = rayon::current_num_threads();
+        let pool = |part: usize| {
+            let each = (threads + count - 1 - part) / count;
+            let pool = ThreadPoolBuilder::new().num_threads(each.max(1)).build();
             pool.expect("a process may start threads")
         };
         let count = if count < 2 { 0 } else { count };
@@ -95,25 +96,28 @@ mod tests {
     #[test]
     fn every_example_is_dealt_once_and_neighbors_apart() {
         let examples: Vec<usize> = (10..17).collect();
-        assert_eq!(Shards::new(1).deal(&examples), [examples.clone()]);
+        assert_eq!(Shards::new(1, 9).deal(&examples), vec![examples.clone()]);
         assert_eq!(
-            Shards::new(2).deal(&examples),
+            Shards::new(2, 9).deal(&examples),
             [vec![10, 12, 14, 16], vec![11, 13, 15]]
         );
-        assert_eq!(Shards::new(4).deal(&[5, 3]), [[5], [3]]);
+        assert_eq!(Shards::new(4, 9).deal(&[5, 3]), [[5], [3]]);
     }
 
     #[test]
     fn parts_have_threads_of_their_own_and_keep_their_order() {
-        let each = (rayon::current_num_threads() / 3).max(1);
-        let found = Shards::new(3).each(vec![7, 8, 9], |part| (part, rayon::current_num_threads()));
-        assert_eq!(found, [(7, each), (8, each), (9, each)]);
+        let all = rayon::current_num_threads();
+        let each = |part: usize| ((all + 2 - part) / 3).max(1);
+        let found =
+            Shards::new(3, 9).each(vec![7, 8, 9], |part| (part, rayon::current_num_threads()));
+        assert_eq!(found, [(7, each(0)), (8, each(1)), (9, each(2))]);
+        assert_eq!(Shards::new(100_000, 2).pools.len(), 2);
     }
 
     #[test]
     #[should_panic(expected = "in the second")]
     fn a_panic_of_a_part_is_that_of_all() {
-        Shards::new(2).each(vec![1, 2], |part| assert!(part != 2, "in the second"));
+        Shards::new(2, 9).each(vec![1, 2], |part| assert!(part != 2, "in the second"));
     }
 
     #[test]

@@ -90,7 +90,7 @@ impl<'a, T: Task> Trainer<'a, T> {
         let optimizer = AdamWConfig::new().with_weight_decay(0.0).with_epsilon(1e-8);
         Self {
             lengths: setting.task.lengths(),
-            shards: Shards::new(setting.course.shards),
+            shards: Shards::new(setting.course.shards, setting.course.batch_size),
             setting,
             model,
             optimizer: optimizer.init(),

@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use burn_goft::{GoftModule, Owner, visit_parameters};
 use burn_goft_finetune::{
     ADAPTER, Attachment, Body, Course, Error, Finished, Heap, Loss, METHODS, Method, Origin, Parts,
-    Progress, Rates, RunFolder, Score, Setting, Task, Trainer, count,
+    Progress, Rates, RunFolder, Score, Setting, Task, Trainer, count, is_one_shard, resumed_shards,
 };
 use serde::{Deserialize, Serialize};
 
@@ -187,6 +187,8 @@ struct Settings {
     method: String,
     batch_size: usize,
     device: &'static str,
+    #[serde(skip_serializing_if = "is_one_shard")]
+    shards: usize,
 }
 
 fn setting<'a>(task: &'a Sums, method: &str, course: Course, out: &'a Path) -> Setting<'a, Sums> {
@@ -194,6 +196,7 @@ fn setting<'a>(task: &'a Sums, method: &str, course: Course, out: &'a Path) -> S
         method: method.into(),
         batch_size: course.batch_size,
         device: "flex",
+        shards: course.shards,
     };
     let origin = Origin::new(&settings, vec!["data".into()], "net", "weights".into());
     Setting {
@@ -524,14 +527,18 @@ fn a_run_is_resumed_as_itself_only() {
             Err(error) => error.to_string(),
         }
     };
-    let origin = |batch_size, device, data: &str, weights: &str| {
+    let origin_of = |batch_size, device, shards, data: &str, weights: &str| {
         let settings = Settings {
             method: "goft".into(),
             batch_size,
             device,
+            shards,
         };
         let origin = Origin::new(&settings, vec![data.into()], "net", weights.into());
         origin.with_free(&["device"])
+    };
+    let origin = |batch_size, device, data: &str, weights: &str| {
+        origin_of(batch_size, device, 1, data, weights)
     };
     for (other, expected) in [
         (origin(4, "another", "data", "weights"), ""),
@@ -552,6 +559,36 @@ fn a_run_is_resumed_as_itself_only() {
         assert!(message.contains(expected), "{message}");
         assert_eq!(message.is_empty(), expected.is_empty(), "{message}");
     }
+    assert_eq!(resumed_shards(out.path()), Some(1));
+    // A setting that is written on one side only, on either.
+    let message = refusal(&|setting| setting.origin = origin_of(4, "flex", 2, "data", "weights"));
+    assert!(
+        message.contains("made with `shards` nothing, and asked is 2"),
+        "{message}"
+    );
+    let out = tempfile::tempdir().unwrap();
+    let mut two = setting(
+        &task,
+        "goft",
+        Course {
+            shards: 2,
+            ..course()
+        },
+        out.path(),
+    );
+    two.origin = origin_of(4, "flex", 2, "data", "weights");
+    Trainer::new(two, model())
+        .run(&mut stop_after(2))
+        .unwrap_err();
+    assert_eq!(resumed_shards(out.path()), Some(2));
+    assert_eq!(resumed_shards(&out.path().join("no run")), None);
+    let mut one = setting(&task, "goft", course(), out.path());
+    one.origin = origin(4, "flex", "data", "weights");
+    let message = Trainer::new(one, model()).resume().unwrap_err().to_string();
+    assert!(
+        message.contains("made with `shards` 2, and asked is nothing"),
+        "{message}"
+    );
 }
 
 #[test]

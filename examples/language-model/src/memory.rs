@@ -48,7 +48,9 @@ impl Estimate {
                 true => of_layer + layers * config.hidden,
                 false => layers * of_layer,
             };
-        let logits = (tokens * config.vocabulary).min(LOGITS.max(config.vocabulary));
+        let shards = settings.shards.clamp(1, tokens.max(1));
+        let of_shard = tokens.div_ceil(shards) * config.vocabulary;
+        let logits = shards * of_shard.min(LOGITS.max(config.vocabulary));
         let of_layer = config.hidden * (2 * queries + 2 * keys + 3 * config.intermediate);
         let frozen = (total - trained.min(total)) as u64;
         let in_base = frozen.min((of_layer * config.layers.len()) as u64);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use burn_goft_finetune::{Contender, Error, METHODS, shards};
+use burn_goft_finetune::{Contender, Error, METHODS, resumed_shards, shards};
 use clap::{Args, Parser, Subcommand};
 
 use super::loaded::Loaded;
@@ -106,7 +106,7 @@ pub struct Train {
     #[arg(long, default_value_t = 1)]
     pub accumulation: usize,
     /// Parts into which a batch is dealt, computed at the same time on a share of the threads each; on a CPU as many as there are
-    /// threads by default, one elsewhere. They change the order of sums, so that a run is resumed with as many.
+    /// threads by default, one elsewhere. They change the order of sums: a run is resumed with as many as it began with.
     #[arg(long)]
     pub shards: Option<usize>,
     /// Passes over the examples.
@@ -171,6 +171,7 @@ impl Train {
             accumulation: self.accumulation,
             shards: self
                 .shards
+                .or_else(|| resumed_shards(&self.out).filter(|_| self.resume))
                 .unwrap_or_else(|| shards(&self.device, self.batch_size)),
             epochs: self.epochs,
             steps: self.steps,
@@ -398,6 +399,9 @@ pub struct Compare {
     /// Rows in a batch.
     #[arg(long, default_value_t = 4)]
     pub batch_size: usize,
+    /// As those of `train`, but one by default, for the same numbers on every machine.
+    #[arg(long, default_value_t = 1)]
+    pub shards: usize,
     /// Several examples in a row, as many as --max-length has room for.
     #[arg(long)]
     pub packing: bool,
@@ -444,7 +448,7 @@ impl Compare {
                 max_length: self.max_length,
                 batch_size: self.batch_size,
                 packing: self.packing,
-                shards: shards(&self.device, self.batch_size),
+                shards: self.shards,
                 steps: Some(self.steps),
                 base: self.base,
                 recompute: self.recompute,

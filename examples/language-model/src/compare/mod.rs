@@ -123,6 +123,10 @@ fn protocol(
         .with_context("answers compared", config.answers)
         .with_context("optimizer", "AdamW without weight decay")
         .with_throughput("tokens");
+    let protocol = match run.shards {
+        1 => protocol,
+        shards => protocol.with_context("shards of a batch", shards),
+    };
     Ok(match &config.forgetting {
         None => protocol,
         Some(path) => protocol

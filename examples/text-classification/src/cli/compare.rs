@@ -25,6 +25,9 @@ pub struct Compare {
     /// Share of the training examples on which learning rates are chosen.
     #[arg(long, default_value_t = 0.2, conflicts_with = "validation")]
     pub validation_share: f64,
+    /// As those of `train`, but one by default, for the same numbers on every machine.
+    #[arg(long, default_value_t = 1)]
+    pub shards: usize,
     /// Folder for records and table. The same command goes on where it was.
     #[arg(long)]
     pub out: PathBuf,
@@ -73,6 +76,7 @@ impl Compare {
             run: RunConfig {
                 validation_share: self.validation_share,
                 steps: self.steps,
+                shards: self.shards,
                 ..self.shared.config(&self.out, "")
             },
             methods: self.methods.clone(),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use burn_goft_finetune::METHODS;
+use burn_goft_finetune::{METHODS, resumed_shards, shards};
 use clap::{Args, Parser, Subcommand};
 
 use super::compare::Compare;
@@ -72,7 +72,7 @@ pub struct Train {
     #[arg(long, default_value_t = 1)]
     pub accumulation: usize,
     /// Parts into which a batch is dealt, computed at the same time on a share of the threads each; on a CPU as many as there are
-    /// threads by default, one elsewhere. They change the order of sums, so that a run is resumed with as many.
+    /// threads by default, one elsewhere. They change the order of sums: a run is resumed with as many as it began with.
     #[arg(long)]
     pub shards: Option<usize>,
     /// Peak learning rate in the encoder; the method's own for the number of updates by default.
@@ -146,21 +146,23 @@ pub struct Use {
 
 impl Train {
     pub(crate) fn config(&self) -> RunConfig {
-        let shared = self.shared.config(&self.out, &self.method);
         RunConfig {
             validation_share: self.validation_share,
             targets: self.targets.clone(),
             seed: self.seed,
             steps: self.steps,
             accumulation: self.accumulation,
-            shards: self.shards.unwrap_or(shared.shards),
+            shards: self
+                .shards
+                .or_else(|| resumed_shards(&self.out).filter(|_| self.resume))
+                .unwrap_or_else(|| shards(&self.shared.device, self.shared.batch_size)),
             learning_rate: self.learning_rate,
             head_learning_rate: self.head_learning_rate,
             penalty: self.penalty,
             warmup: self.warmup,
             patience: Some(self.patience),
             resume: self.resume,
-            ..shared
+            ..self.shared.config(&self.out, &self.method)
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use burn_goft_finetune::shards;
 use clap::Args;
 
 use super::devices::DEVICES;
@@ -52,7 +51,6 @@ impl Shared {
             validation: self.validation.clone(),
             regression: self.regression,
             batch_size: self.batch_size,
-            shards: shards(&self.device, self.batch_size),
             epochs: self.epochs,
             rank: self.rank.unwrap_or(defaults.rank),
             max_length: self.max_length,

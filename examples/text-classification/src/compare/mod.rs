@@ -146,6 +146,10 @@ fn protocol(
         .with_context("warm-up", run.warmup)
         .with_context("longest text, tokens", run.max_length)
         .with_context("optimizer", "AdamW without weight decay");
+    let protocol = match run.shards {
+        1 => protocol,
+        shards => protocol.with_context("shards of a batch", shards),
+    };
     let protocol = match &run.validation {
         Some(path) => protocol.with_context("validation file", name_of(path)?),
         None => protocol,
