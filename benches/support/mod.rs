@@ -219,7 +219,7 @@ pub(crate) fn print(rows: &[Row], options: &Options) {
             row.m.map_or("-".into(), |m| m.to_string()),
             format!("{:.2}", row.ms),
             format!("{:.1}", row.first_ms),
-            row.gb_per_s.map_or("-".into(), |rate| format!("{rate:.0}")),
+            row.gb_per_s.map_or("-".into(), |rate| format!("{rate:.1}")),
             ratio(row.copies),
             ratio(row.over_frozen),
             row.peak_bytes.map_or("-".into(), |bytes| {
