@@ -28,7 +28,7 @@ pub trait Task: Sync {
     /// mean over something else, such as the tokens that are learned.
     ///
     /// An update of several batches weights their losses by it, and so makes the step that one
-    /// batch of all the examples would.
+    /// batch of all the examples would. Nobody asks for the loss of a batch or shard of weight 0 beside others.
     fn weight(&self, examples: &[usize]) -> f64 {
         examples.len() as f64
     }

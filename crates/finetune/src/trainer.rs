@@ -253,6 +253,10 @@ impl<'a, T: Task> Trainer<'a, T> {
         let mut accumulator = GradientsAccumulator::new();
         let (mut mean, mut correct) = (0.0, None);
         for (batch, weight) in batches.iter().zip(weights) {
+            if weight == 0.0 && total > 0.0 {
+                // Nothing is learned from it, and a mean over nothing is not a number.
+                continue;
+            }
             let share = weight / total;
             let graded = self.grade(batch, share)?;
             if let Some(right) = graded.correct {

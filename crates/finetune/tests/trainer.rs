@@ -512,6 +512,62 @@ fn shards_train_as_a_batch_does() {
     law(&Recomputed(Sums::new()));
 }
 
+/// Some of which nothing is learned: their mean would be one over nothing.
+#[test]
+fn a_shard_from_which_nothing_is_learned_is_left_out() {
+    struct Gaps(Sums);
+
+    fn learned(examples: &[usize]) -> Vec<usize> {
+        let learned = examples.iter().filter(|example| *example % 4 != 1);
+        learned.copied().collect()
+    }
+
+    impl Task for Gaps {
+        type Model = Net;
+        type Score = SquaredError;
+
+        fn body(&self) -> Body {
+            self.0.body()
+        }
+
+        fn lengths(&self) -> Vec<usize> {
+            self.0.lengths()
+        }
+
+        fn weight(&self, examples: &[usize]) -> f64 {
+            self.0.weight(&learned(examples))
+        }
+
+        fn loss(&self, model: &Net, examples: &[usize]) -> Loss {
+            assert!(self.weight(examples) > 0.0, "a mean over nothing");
+            self.0.loss(model, &learned(examples))
+        }
+
+        fn validate(&self, model: &Net) -> SquaredError {
+            self.0.validate(model)
+        }
+    }
+
+    let trained = |shards| {
+        let (sums, task) = (Sums::new(), Gaps(Sums::new()));
+        let out = tempfile::tempdir().unwrap();
+        let plain = setting(&sums, "goft", Course { shards, ..course() }, out.path());
+        let setting = Setting {
+            task: &task,
+            course: plain.course,
+            rates: plain.rates,
+            out: plain.out,
+            origin: plain.origin,
+            heap: plain.heap,
+        };
+        let finished =
+            Trainer::new(setting, attached("goft", &sums)).run(&mut |_| ControlFlow::Continue(()));
+        outputs(&finished.unwrap().model)
+    };
+    let apart = largest_difference(&trained(4), &trained(1));
+    assert!(apart < 1e-4, "{apart}");
+}
+
 #[test]
 fn a_run_is_resumed_as_itself_only() {
     let task = Sums::new();
